@@ -1,0 +1,57 @@
+package registry
+
+import (
+	"context"
+	"time"
+)
+
+// LeaseID names a lease. 0 is no lease; negative ids are allowed.
+type LeaseID int64
+
+// The bounds of a lease's time to live.
+const (
+	// MaxTTL is the longest time to live: 9,000,000,000 s, etcd's bound.
+	MaxTTL = 9_000_000_000 * time.Second
+	// NoTTL makes a lease that ends only when it is revoked.
+	NoTTL time.Duration = 0
+)
+
+// Lease is a lease as its holder sees it.
+type Lease struct {
+	ID LeaseID
+	// TTL is the time to live that was granted; NoTTL if it never runs out.
+	TTL time.Duration
+	// Remaining is how long the lease lives from now without a keepalive, by
+	// the leader's lease clock. Late is possible, early is not.
+	Remaining time.Duration
+	// Keys are what is attached to the lease, if that was asked for, in order
+	// of space and key.
+	Keys []LeasedKey
+}
+
+// LeasedKey is a key attached to a lease, or a lock that it holds.
+type LeasedKey struct {
+	Space Space
+	Key   string
+}
+
+// Leases is the part of a Store that concerns leases. Deadlines are kept by
+// the leader alone and are not replicated: keepalives cost no log entry.
+type Leases interface {
+	// GrantLease makes a lease. With id 0 the store picks one. It fails with
+	// ErrLeaseExists if id is taken and ErrInvalidTTL if ttl is negative or
+	// above MaxTTL. A ttl of NoTTL never runs out.
+	GrantLease(ctx context.Context, id LeaseID, ttl time.Duration) (Lease, error)
+	// KeepAlive starts the lease's time to live anew. It fails with
+	// ErrLeaseNotFound if the lease has ended: once it answers without error,
+	// the lease lives for at least another TTL.
+	KeepAlive(ctx context.Context, id LeaseID) (Lease, error)
+	// RevokeLease ends leases now, each with its keys in one revision of each
+	// space. If any of them is unknown it ends the others and returns
+	// ErrLeaseNotFound.
+	RevokeLease(ctx context.Context, ids ...LeaseID) error
+	// Lease describes a lease, with its keys if asked. ErrLeaseNotFound.
+	Lease(ctx context.Context, id LeaseID, keys bool) (Lease, error)
+	// ListLeases returns the ids of all leases, ascending.
+	ListLeases(ctx context.Context) ([]LeaseID, error)
+}

@@ -1,0 +1,66 @@
+package plugin
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"herald/registry"
+	"herald/registry/catalog"
+)
+
+// Host is what a process offers its doors. All of it is safe for concurrent use
+// and lives until after the last door has returned from Run.
+type Host struct {
+	// Node is this process's name in the catalog; Datacenter its datacenter.
+	Node       string
+	Datacenter string
+	// Version is Herald's own version.
+	Version string
+	// Server says that this process holds the store itself.
+	Server bool
+
+	// Store is the key-value store. In an agent's process it is nil.
+	Store registry.Store
+	// Cluster is who the servers are. In an agent's process it is nil.
+	Cluster registry.Cluster
+	// Catalog is the live catalog.
+	Catalog *catalog.Catalog
+	// Agent is the local agent.
+	Agent registry.Agent
+	// Servers are the base URLs of the servers' HTTP doors. In a server's process it
+	// is empty.
+	Servers []string
+
+	Log     *slog.Logger
+	Metrics Metrics
+	// MetricsHandler serves every metric of the process, in Prometheus's text form.
+	MetricsHandler http.Handler
+	// Ready says why the process is not ready to serve, or nil.
+	Ready func() error
+	// DrainTimeout is how long a door may take to finish what is under way.
+	DrainTimeout time.Duration
+}
+
+// Metrics makes the process's metrics. Names begin with "herald_" and follow
+// Prometheus's naming; making the same one twice returns the first.
+type Metrics interface {
+	// Counter counts up. With takes as many values as there are labels.
+	Counter(name, help string, labels ...string) Counter
+	// Histogram observes durations, in seconds.
+	Histogram(name, help string, labels ...string) Histogram
+	// Gauge is read when the metrics are collected.
+	Gauge(name, help string, read func() float64)
+}
+
+// Counter counts up.
+type Counter interface {
+	// With returns the counter of one set of label values; callers on a hot path
+	// keep it.
+	With(values ...string) interface{ Inc() }
+}
+
+// Histogram observes durations.
+type Histogram interface {
+	With(values ...string) interface{ Observe(seconds float64) }
+}

@@ -1,0 +1,37 @@
+package registry
+
+import "fmt"
+
+// Space names one keyspace. Each has its own revision sequence, history and
+// compaction; one transaction may write several, and leases span all.
+type Space uint8
+
+const (
+	// SpaceKV holds what users put. It is the only space that the key-value
+	// doors show, and its revision is what their clients count on.
+	SpaceKV Space = iota
+	// SpaceCatalog holds nodes, service instances and checks (see catalog).
+	SpaceCatalog
+	// SpaceSession holds the descriptions of HTTP sessions. What makes a session
+	// live or die is its lease.
+	SpaceSession
+
+	// NumSpaces is how many spaces there are; it is not itself a space.
+	NumSpaces = 3
+)
+
+var spaceNames = [NumSpaces]string{"kv", "catalog", "session"}
+
+// String returns the space's name as documents and metrics spell it.
+func (s Space) String() string {
+	if s.Valid() {
+		return spaceNames[s]
+	}
+	return fmt.Sprintf("space(%d)", uint8(s))
+}
+
+// Valid reports whether s is a space that exists.
+func (s Space) Valid() bool { return s < NumSpaces }
+
+// Revisions is one revision for each space, indexed by Space.
+type Revisions [NumSpaces]int64

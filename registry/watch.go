@@ -1,0 +1,43 @@
+package registry
+
+import "context"
+
+// WatchRequest asks for the changes of a range of keys.
+type WatchRequest struct {
+	Space Space
+	KeyRange
+	// StartRevision is the first revision whose changes are wanted. 0 is
+	// whatever comes next. One that was compacted fails with *CompactedError
+	// (the lowest revision kept can be watched from); one in the future waits,
+	// and nothing before it is delivered.
+	StartRevision int64
+	// SkipPuts and SkipDeletes leave out events of that type.
+	SkipPuts    bool
+	SkipDeletes bool
+	// Buffer is how many commits may wait undelivered before the watcher has
+	// to be caught up from history; 0 takes the store's default.
+	Buffer int
+}
+
+// Watcher delivers commits, each once, in order of revision, none left out.
+// Events outside its range are not in what it delivers; a commit with none
+// inside is not delivered at all.
+//
+// Next must not be called by two goroutines at once. Close may be called by
+// any, any number of times, and ends a Next under way with ErrWatchClosed.
+type Watcher interface {
+	// StartedAt is the revision of the space when the watcher was registered:
+	// with a StartRevision of 0, the first commit it can deliver is
+	// StartedAt()+1.
+	StartedAt() int64
+	// Next waits for at least one commit and returns those that are ready.
+	// After an error it returns the same error forever. Errors: ctx's;
+	// ErrWatchClosed; *CompactedError if the watcher fell so far behind that
+	// history could not catch it up; ErrWatchReset after the store was restored
+	// (read everything again, then watch anew); ErrStopped.
+	Next(ctx context.Context) ([]Commit, error)
+	// Synced is a revision up to which everything has been returned by Next:
+	// no later commit that Next returns has a revision at or below it.
+	Synced() int64
+	Close()
+}
