@@ -1,0 +1,212 @@
+package archtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// allowance is what the packages of one directory may import of ours.
+type allowance struct {
+	dir string
+	// imports are directories; one that ends in "/..." stands for what is below it.
+	imports []string
+	// inFile are imports for one file alone, by its base name.
+	inFile map[string][]string
+	// tests are imports for the _test.go files, beside those of the code and of
+	// everyTest.
+	tests []string
+	why   string
+}
+
+// everyTest is what any test may import: the conformance suite, and the store
+// in memory, which is a real one.
+var everyTest = []string{"registry/storetest"}
+
+// directions is the architecture. A package that is not in it fails: the arrows of a
+// new one are to be decided, not found out.
+var directions = []allowance{
+	{dir: "registry",
+		why: "the vocabulary lies at the bottom, so it knows nobody"},
+	{dir: "registry/cow",
+		why: "a wrapper of a library knows the library alone"},
+	{dir: "registry/wire",
+		why: "a wrapper of a library knows the library alone"},
+	{dir: "registry/mvcc", imports: []string{"registry", "registry/cow", "registry/wire"},
+		why: "the state machine is what is replicated and must not know how, nor who watches"},
+	{dir: "registry/watch", imports: []string{"registry", "registry/cow", "registry/wire"},
+		tests: []string{"registry/mvcc"},
+		why:   "the hub is fed through its own History interface, so that the state machine stays free of goroutines"},
+	{dir: "registry/catalog", imports: []string{"registry", "registry/cow", "registry/wire"},
+		tests: []string{"registry/mvcc", "registry/watch"},
+		why:   "the catalog is a function of the keys, the same over every Store"},
+	{dir: "registry/definition", imports: []string{"registry"},
+		why: "a file format is translated to the vocabulary and nothing else"},
+	{dir: "registry/plugin", imports: []string{"registry", "registry/catalog"},
+		why: "what a plugin is offered must not drag in how any of it is done"},
+	{dir: "registry/storetest", imports: []string{"registry", "registry/mvcc", "registry/watch"},
+		why: "the suite must not know the stores it judges; its own store in memory is the state machine and the hub"},
+	{dir: "raftstore", imports: []string{"registry", "registry/mvcc", "registry/watch"},
+		why: "replication never sees a protocol, nor what the keys mean"},
+	{dir: "httpserver",
+		imports: []string{"registry", "registry/catalog", "registry/definition", "registry/plugin", "httpserver/api"},
+		why:     "a door meets the store and the agent at the interfaces of registry, and other doors never"},
+	{dir: "httpserver/api", imports: []string{"registry"},
+		why: "the types that client and door share must not bring the server to the client"},
+	{dir: "dnsserver", imports: []string{"registry", "registry/catalog", "registry/plugin"},
+		why: "a door meets the store and the agent at the interfaces of registry, and other doors never"},
+	{dir: "client", imports: []string{"registry", "registry/catalog", "httpserver/api"},
+		tests: []string{"httpserver", "registry/plugin"},
+		why:   "a program that uses the client must not link the server"},
+	{dir: "agent", imports: []string{"registry", "registry/catalog", "registry/watch", "registry/definition", "agent/..."},
+		why: "the agent reaches the servers through its Upstream interface, whichever process it runs in"},
+	{dir: "agent/check", imports: []string{"registry"},
+		inFile: map[string][]string{"setup.go": {"registry/plugin"}},
+		why:    "a check kind needs a definition and nothing of the agent; only its registration, in setup.go, knows the plugin registry"},
+	{dir: "internal/node",
+		imports: []string{"registry", "registry/catalog", "registry/plugin", "raftstore", "agent", "agent/..."},
+		tests:   []string{"..."},
+		why:     "a process is a store, an agent and the plugins it was given; which plugins is for cmd/herald to choose"},
+	{dir: "internal/archtest",
+		why: "it reads the others' source and needs none of their code"},
+	{dir: "internal/systemtest", tests: []string{"..."},
+		why: "it drives the built binary"},
+	{dir: "configs", tests: []string{"..."},
+		why: "sample files need no code"},
+	{dir: "deploy",
+		why: "its tests ask the built binary, not the packages"},
+	{dir: "cmd/herald", imports: []string{"..."},
+		why: "it ties the others together"},
+}
+
+// importDirections checks every import of ours against directions.
+func importDirections(t *tree) []violation { return checkDirections(t, directions) }
+
+func checkDirections(t *tree, table []allowance) []violation {
+	var bad []violation
+	unknown := map[string]bool{}
+	for _, f := range t.files {
+		i := slices.IndexFunc(table, func(a allowance) bool { return a.dir == f.dir })
+		if i < 0 {
+			if !unknown[f.dir] {
+				unknown[f.dir] = true
+				bad = append(bad, violation{f.path, fmt.Sprintf("package %s is not in the table of import directions (internal/archtest/imports.go): "+
+					"say there what it may import, and why", f.dir)})
+			}
+			continue
+		}
+		a := table[i]
+		for _, spec := range f.ast.Imports {
+			dir, ours := own(importPath(spec))
+			if !ours || a.allows(f, dir) {
+				continue
+			}
+			bad = append(bad, violation{t.at(spec), fmt.Sprintf("%s must not import %s: %s (it may import %s)",
+				f.dir, dir, a.why, a.list(f))})
+		}
+	}
+	return bad
+}
+
+func (a allowance) allows(f *file, dir string) bool {
+	return dir == f.dir && f.test || // an external test of its own package
+		slices.ContainsFunc(a.granted(f), func(pattern string) bool { return matches(pattern, dir) })
+}
+
+func (a allowance) granted(f *file) []string {
+	granted := slices.Clone(a.imports)
+	base := f.path[strings.LastIndexByte(f.path, '/')+1:]
+	granted = append(granted, a.inFile[base]...)
+	if f.test {
+		granted = append(granted, a.tests...)
+		granted = append(granted, everyTest...)
+	}
+	return granted
+}
+
+func (a allowance) list(f *file) string {
+	granted := a.granted(f)
+	if len(granted) == 0 {
+		return "nothing of ours"
+	}
+	return strings.Join(granted, ", ")
+}
+
+// matches reports whether dir is what a pattern stands for: "..." any, "a/..." what is
+// below a, anything else itself.
+func matches(pattern, dir string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if parent, below := strings.CutSuffix(pattern, "/..."); below {
+		return strings.HasPrefix(dir, parent+"/")
+	}
+	return dir == pattern
+}
+
+// home is where a third-party module may be imported.
+type home struct {
+	module string // its path, which also covers the packages below it
+	// dirs are where; their sub-packages count as well.
+	dirs []string
+	// tests lets any _test.go file import it.
+	tests bool
+	why   string
+}
+
+// homes lists every third-party module that the code imports itself. One that
+// is not in it fails: see CONTRIBUTING.md on adding a dependency.
+var homes = []home{
+	{module: "github.com/hashicorp/raft", dirs: []string{"raftstore"}, why: "how the store is replicated is raftstore's secret"},
+	{module: "github.com/hashicorp/raft-wal", dirs: []string{"raftstore"}, why: "how the log is kept is raftstore's secret"},
+	{module: "github.com/hashicorp/raft-boltdb/v2", dirs: []string{"raftstore"}, why: "how the log is kept is raftstore's secret"},
+	{module: "github.com/hashicorp/go-hclog", dirs: []string{"raftstore"}, why: "it is hashicorp/raft's logger; ours is log/slog"},
+	{module: "github.com/hashicorp/go-metrics", dirs: []string{"raftstore"}, why: "it is hashicorp/raft's; ours are plugin.Metrics"},
+	{module: "go.etcd.io/bbolt", dirs: []string{"raftstore"}, why: "how votes are kept is raftstore's secret"},
+	{module: "github.com/gofrs/flock", dirs: []string{"raftstore"}, why: "the data directory and its lock are raftstore's"},
+	{module: "github.com/labstack/echo/v4", dirs: []string{"httpserver"}, why: "its support ends, and then one package changes"},
+	{module: "github.com/miekg/dns", dirs: []string{"dnsserver"}, why: "it announces its own archiving, and then one package changes"},
+	{module: "golang.org/x/net", dirs: []string{"dnsserver"}, why: "batched packet reads are the DNS door's"},
+	{module: "github.com/spf13/cobra", dirs: []string{"cmd/herald"}, why: "only the command knows command lines"},
+	{module: "github.com/spf13/pflag", dirs: []string{"cmd/herald"}, why: "only the command knows flags"},
+	{module: "github.com/spf13/viper", dirs: []string{"cmd/herald"}, why: "only the command knows where settings come from"},
+	{module: "github.com/go-viper/mapstructure/v2", dirs: []string{"cmd/herald"}, why: "only the command knows where settings come from"},
+	{module: "github.com/prometheus/client_golang", dirs: []string{"internal/node"}, why: "packages count through plugin.Metrics"},
+	{module: "github.com/tidwall/btree", dirs: []string{"registry/cow"}, why: "registry/cow is its wrapper, so that replacing it changes one file"},
+	{module: "google.golang.org/protobuf", dirs: []string{"registry/wire"}, why: "registry/wire is its wrapper, so that replacing it changes one file"},
+	{module: "go.yaml.in/yaml/v3", dirs: []string{"cmd/herald", "configs", "deploy"}, why: "only configuration and deployment files are YAML"},
+	{module: "go.uber.org/goleak", tests: true, why: "it is for tests"},
+	{module: "pgregory.net/rapid", tests: true, why: "it is for tests"},
+}
+
+// thirdPartyHomes checks every third-party import against homes.
+func thirdPartyHomes(t *tree) []violation {
+	var bad []violation
+	for _, f := range t.files {
+		for _, spec := range f.ast.Imports {
+			p := importPath(spec)
+			if _, ours := own(p); ours || standard(p) {
+				continue
+			}
+			i := slices.IndexFunc(homes, func(h home) bool { return under(p, h.module) })
+			switch {
+			case i < 0:
+				bad = append(bad, violation{t.at(spec), fmt.Sprintf("%s has no home: a new dependency is written into internal/archtest/imports.go with a reason", p)})
+			case !homes[i].welcomes(f):
+				bad = append(bad, violation{t.at(spec), fmt.Sprintf("%s must not import %s: %s (its home is %s)", f.dir, p, homes[i].why, homes[i].where())})
+			}
+		}
+	}
+	return bad
+}
+
+func (h home) welcomes(f *file) bool {
+	return h.tests && f.test || slices.ContainsFunc(h.dirs, func(dir string) bool { return under(f.dir, dir) })
+}
+
+func (h home) where() string {
+	if h.tests {
+		return "_test.go files"
+	}
+	return strings.Join(h.dirs, ", ")
+}
