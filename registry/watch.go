@@ -30,14 +30,19 @@ type Watcher interface {
 	// with a StartRevision of 0, the first commit it can deliver is
 	// StartedAt()+1.
 	StartedAt() int64
-	// Next waits for at least one commit and returns those that are ready.
-	// After an error it returns the same error forever. Errors: ctx's;
-	// ErrWatchClosed; *CompactedError if the watcher fell so far behind that
-	// history could not catch it up; ErrWatchReset after the store was restored
-	// (read everything again, then watch anew); ErrStopped.
+	// Next waits for at least one commit and returns those that are ready. When
+	// its own ctx ends it returns ctx's error and loses nothing: it may be called
+	// again. After any other error it returns the same error forever:
+	// ErrWatchClosed; the error of the context that the watch was made with;
+	// *CompactedError if the watcher fell so far behind that history could not
+	// catch it up; ErrWatchReset after the store was restored (read everything
+	// again, then watch anew); ErrStopped.
 	Next(ctx context.Context) ([]Commit, error)
 	// Synced is a revision up to which everything has been returned by Next:
-	// no later commit that Next returns has a revision at or below it.
+	// no later commit that Next returns has a revision at or below it. It never goes
+	// down, and any goroutine may ask. What the latest Next returned counts
+	// once Next is called again: a progress notice made of Synced cannot overtake
+	// commits that the goroutine calling Next still has in hand.
 	Synced() int64
 	Close()
 }
