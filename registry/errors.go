@@ -93,6 +93,9 @@ var (
 	// ErrInvalidDefinition is returned when a service or check definition is wrong.
 	// Wrapped with the field and what it should be.
 	ErrInvalidDefinition = errors.New("invalid definition")
+	// ErrExecDisabled is returned when a check that runs a command is registered with
+	// an agent that does not allow it.
+	ErrExecDisabled = errors.New("checks that run commands are disabled on this agent for remote calls")
 )
 
 // CompactedError is returned when a revision below what is kept is asked for.

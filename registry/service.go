@@ -129,7 +129,9 @@ type CheckDefinition struct {
 	// ServiceID attaches a check that is registered by itself to an instance
 	// of this agent.
 	ServiceID string
-	// How many results in a row change the status; 0 and 1 are at once.
+	// How many results in a row change the status; 0 and 1 are at once, but a
+	// FailuresBeforeWarning of 0 takes FailuresBeforeCritical: no warning first.
+	// They are not for ttl.
 	SuccessBeforePassing   int
 	FailuresBeforeWarning  int
 	FailuresBeforeCritical int
