@@ -1,0 +1,87 @@
+# What CI runs, one target for each rule, so that a failure names its rule.
+# "make check" is all of them, in CI's order. "make help" lists them.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The one binary: static, without paths of the machine that built it.
+BIN     := bin/herald
+LDFLAGS := -s -w -X herald/cmd/cli.version=$(VERSION)
+
+# Where it must compile, beside where it is built.
+PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
+
+# How many inputs each fuzz target tries in fuzz-smoke: a count rather than a time, so
+# that a slow machine tries as many.
+FUZZ_INPUTS ?= 20000
+
+# How long each benchmark runs, and which.
+BENCHTIME ?= 1s
+BENCH     ?= .
+
+RULES := test build vet fmt lint mod arch race cross fuzz-smoke e2e deploy-check
+
+.PHONY: help check rules $(RULES) static bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: $(RULES) ## every rule below that CI runs
+
+rules: # their names, for .ci/run
+	@echo $(RULES)
+
+test: ## all tests, as the README has them
+	$(GO) test ./...
+
+build: static ## every package, and the static binary
+	$(GO) build ./...
+
+static: ## bin/herald, and proof that it needs no shared library
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/herald
+	.ci/is-static $(BIN)
+
+vet: ## go vet, the end-to-end tests included
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./internal/systemtest/...
+
+fmt: ## gofmt has nothing to change
+	@changed=$$(gofmt -l .) || exit 1; \
+	if [ -n "$$changed" ]; then echo "gofmt would change:"; echo "$$changed"; exit 1; fi
+
+lint: ## staticcheck, at the version go.mod pins; the chosen checks are in staticcheck.conf
+	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags e2e ./internal/systemtest/...
+
+mod: ## go.mod and go.sum say exactly what is used, and the modules are what they were
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+arch: ## the house rules: import directions, third-party homes, package comments, …
+	$(GO) test ./internal/archtest
+
+race: ## all tests under the race detector
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+cross: ## it compiles and links for the other platforms
+	@for p in $(PLATFORMS); do \
+		echo "$$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/herald || exit 1; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; \
+	done
+
+fuzz-smoke: ## every fuzz target, for a short while
+	GO=$(GO) .ci/fuzz-smoke $(FUZZ_INPUTS)
+
+e2e: static ## the built binary, driven with the real dig and curl
+	HERALD_BIN=$(abspath $(BIN)) $(GO) test -count=1 -tags e2e ./internal/systemtest/...
+
+deploy-check: static ## the deployment files, against the built binary and systemd's own tools
+	HERALD_BIN=$(abspath $(BIN)) $(GO) test -count=1 ./deploy/...
+	.ci/deploy-check $(BIN)
+
+bench: ## benchmarks; BENCH=regexp BENCHTIME=5s
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+clean: ## what make built
+	rm -rf bin
