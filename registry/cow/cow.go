@@ -15,6 +15,9 @@ type Map[K ordered, V any] = btree.Map[K, V]
 // Tree is an ordered set of values under an order of their own.
 type Tree[T any] = btree.BTreeG[T]
 
+// TreeIter walks a Tree. Release it when done.
+type TreeIter[T any] = btree.IterG[T]
+
 type ordered interface {
 	~int | ~int64 | ~uint64 | ~string
 }

@@ -10,7 +10,6 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -134,24 +133,10 @@ func (f *Field) wrongKind(want string) error {
 func Decode(b []byte, each func(f *Field) error) error {
 	var f Field
 	for len(b) > 0 {
-		num, kind, n := protowire.ConsumeTag(b)
-		if n < 0 || num > math.MaxInt32 {
-			return fmt.Errorf("%w: bad field tag", ErrMalformed)
+		var err error
+		if b, err = f.read(b); err != nil {
+			return err
 		}
-		b = b[n:]
-		f = Field{Number: int(num), kind: kind}
-		switch kind {
-		case protowire.VarintType:
-			f.num, n = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			f.bytes, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(num, kind, b)
-		}
-		if n < 0 {
-			return fmt.Errorf("%w: field %d is cut short", ErrMalformed, num)
-		}
-		b = b[n:]
 		if err := each(&f); err != nil {
 			return err
 		}
