@@ -1,0 +1,128 @@
+package dnsserver
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"time"
+)
+
+// Config is the door's settings.
+type Config struct {
+	Address string `config:"address" usage:"address to answer DNS on, UDP and TCP on one port"`
+
+	Domain     string   `config:"domain" usage:"domain that services and nodes are under"`
+	AltDomains []string `config:"alt_domains" usage:"further domains to answer for in the same way"`
+	Reverse    bool     `config:"reverse" usage:"answer for in-addr.arpa and ip6.arpa"`
+
+	NodeTTL     time.Duration `config:"node_ttl" usage:"how long a node's records may be cached"`
+	ServiceTTL  time.Duration `config:"service_ttl" usage:"how long a service's records may be cached"`
+	NegativeTTL time.Duration `config:"negative_ttl" usage:"how long it may be cached that a name or record does not exist"`
+
+	OnlyPassing    bool `config:"only_passing" usage:"leave out instances in warning too, not only critical ones"`
+	NodeMetaTXT    bool `config:"node_meta_txt" usage:"add the nodes' metadata to SRV answers where there is room"`
+	UDPAnswerLimit int  `config:"udp_answer_limit" usage:"most records in a UDP answer of 512 bytes; 0 is as many as fit"`
+	UDPMaxSize     int  `config:"udp_max_size" usage:"largest UDP answer in bytes, whatever a client says it takes"`
+	EnableTruncate bool `config:"enable_truncate" usage:"set the TC bit on answers that leave something out, so that clients ask again over TCP"`
+
+	TCPConnections int           `config:"tcp_connections" usage:"most TCP connections at once; further ones are closed"`
+	TCPIdleTimeout time.Duration `config:"tcp_idle_timeout" usage:"how long a TCP connection may be idle"`
+}
+
+// DefaultConfig returns the settings that a door starts from.
+//
+// Three differ from Consul's. udp_answer_limit is 0, not 3, since an answer that
+// was cut has its TC bit set here and would be asked for again over TCP;
+// enable_truncate is on, so that what was left out can be known; and the largest
+// UDP answer is 4096 bytes, which bounds what a forged query can send to somebody else.
+func DefaultConfig() Config {
+	return Config{
+		Address:        "127.0.0.1:8600",
+		Domain:         "consul.",
+		Reverse:        true,
+		NodeMetaTXT:    true,
+		UDPMaxSize:     4096,
+		EnableTruncate: true,
+		TCPConnections: 1024,
+		TCPIdleTimeout: 10 * time.Second,
+	}
+}
+
+// Validate says what is wrong with the settings, by their names.
+func (c *Config) Validate() error {
+	return errors.Join(
+		c.validateAddress(),
+		c.validateDomains(),
+		validTTL("node_ttl", c.NodeTTL),
+		validTTL("service_ttl", c.ServiceTTL),
+		validTTL("negative_ttl", c.NegativeTTL),
+		validRange("udp_answer_limit", c.UDPAnswerLimit, 0, math.MaxUint16),
+		validRange("udp_max_size", c.UDPMaxSize, 512, math.MaxUint16),
+		validRange("tcp_connections", c.TCPConnections, 1, 1<<20),
+		c.validateIdleTimeout(),
+	)
+}
+
+func (c *Config) validateAddress() error {
+	_, port, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return fmt.Errorf("address %q: %w; it is host:port, such as 127.0.0.1:8600", c.Address, err)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("address %q: the port is a number from 0 to 65535, not %q", c.Address, port)
+	}
+	return nil
+}
+
+func (c *Config) validateDomains() error {
+	var errs []error
+	taken := map[string]string{}
+	check := func(setting, name string) {
+		z, err := newZone(name, false)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", setting, err))
+		case len(z.name) > maxDomain:
+			errs = append(errs, fmt.Errorf("%s: %q is longer than %d bytes and leaves no room for names under it", setting, name, maxDomain))
+		case z.folded == reverseIPv4Folded || z.folded == reverseIPv6Folded:
+			errs = append(errs, fmt.Errorf("%s: %q is a reverse zone, which the setting \"reverse\" is for", setting, name))
+		case taken[z.folded] != "":
+			errs = append(errs, fmt.Errorf("%s: %q is given already, by %s", setting, name, taken[z.folded]))
+		default:
+			taken[z.folded] = setting
+		}
+	}
+	check("domain", c.Domain)
+	for _, name := range c.AltDomains {
+		check("alt_domains", name)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateIdleTimeout() error {
+	if c.TCPIdleTimeout < time.Second {
+		return fmt.Errorf("tcp_idle_timeout is at least 1s, not %v", c.TCPIdleTimeout)
+	}
+	return nil
+}
+
+// validTTL checks what is to be a record's TTL: whole seconds in 31 bits (RFC 2181
+// section 8).
+func validTTL(setting string, d time.Duration) error {
+	switch {
+	case d < 0 || d > math.MaxInt32*time.Second:
+		return fmt.Errorf("%s is from 0s to %ds, not %v", setting, math.MaxInt32, d)
+	case d%time.Second != 0:
+		return fmt.Errorf("%s is in whole seconds, not %v", setting, d)
+	}
+	return nil
+}
+
+func validRange(setting string, n, low, high int) error {
+	if n < low || n > high {
+		return fmt.Errorf("%s is from %d to %d, not %d", setting, low, high, n)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package dnsserver
+
+import (
+	"encoding/binary"
+	"net"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// ednsVersion is the version of EDNS that is spoken.
+	ednsVersion = 0
+	// receiveSize is how large a UDP query may be, and what an OPT record says of it.
+	receiveSize = 1232
+)
+
+// query is all that an answer depends on, apart from the catalog.
+type query struct {
+	id        uint16
+	recursion bool // RD, given back
+	unchecked bool // CD, given back
+	// name is the question's name in wire form, in the case it was asked in.
+	name   []byte
+	qtype  uint16
+	qclass uint16
+	edns   edns
+	// stream says that the answer may have 65535 bytes.
+	stream bool
+}
+
+// edns is what the OPT record of a query says.
+type edns struct {
+	present  bool
+	version  uint8
+	size     uint16 // of the largest UDP answer that the client takes
+	dnssecOK bool   // DO, given back
+	// subnet is the client subnet option that the answer carries, whole, or empty.
+	subnet []byte
+}
+
+// readQuery takes a query from a message. It reports false if the message is not
+// a well-formed query; what could be read is then enough to say so.
+func readQuery(r *dns.Msg, stream bool) (*query, bool) {
+	q := &query{id: r.Id, recursion: r.RecursionDesired, unchecked: r.CheckingDisabled, stream: stream}
+	if len(r.Question) != 1 {
+		return q, false
+	}
+	var wire [maxName + 1]byte
+	end, err := dns.PackDomainName(r.Question[0].Name, wire[:], 0, nil, false)
+	if err != nil || end > maxName {
+		return q, false
+	}
+	q.name = append([]byte(nil), wire[:end]...)
+	q.qtype, q.qclass = r.Question[0].Qtype, r.Question[0].Qclass
+	return q, q.edns.read(r.Extra)
+}
+
+// read takes the OPT record, of which there may be one (RFC 6891).
+func (e *edns) read(extra []dns.RR) bool {
+	for _, rr := range extra {
+		opt, ok := rr.(*dns.OPT)
+		if !ok {
+			continue
+		}
+		if e.present || opt.Hdr.Name != "." {
+			return false
+		}
+		e.present = true
+		e.version, e.size, e.dnssecOK = opt.Version(), opt.UDPSize(), opt.Do()
+		for _, o := range opt.Option {
+			if subnet, ok := o.(*dns.EDNS0_SUBNET); ok && len(e.subnet) == 0 {
+				e.subnet = appendSubnet(nil, subnet)
+			}
+		}
+	}
+	return true
+}
+
+// appendSubnet appends a client's subnet option as the answer gives it back: with
+// scope 0, since an answer here is for everyone (RFC 7871 section 7.2.1).
+func appendSubnet(b []byte, s *dns.EDNS0_SUBNET) []byte {
+	address := s.Address.To16()
+	if v4 := s.Address.To4(); s.Family == 1 && v4 != nil {
+		address = v4
+	}
+	size := (int(s.SourceNetmask) + 7) / 8
+	if s.Family == 0 {
+		address, size = net.IP{}, 0
+	}
+	if size > len(address) {
+		return b
+	}
+	b = binary.BigEndian.AppendUint16(b, dns.EDNS0SUBNET)
+	b = binary.BigEndian.AppendUint16(b, uint16(4+size))
+	b = binary.BigEndian.AppendUint16(b, s.Family)
+	b = append(b, s.SourceNetmask, 0)
+	return append(b, address[:size]...)
+}

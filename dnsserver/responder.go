@@ -1,0 +1,230 @@
+package dnsserver
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"herald/registry/catalog"
+
+	"github.com/miekg/dns"
+)
+
+// responder answers queries. It is immutable and safe for concurrent use.
+type responder struct {
+	names
+	speller
+	sizing
+	// local is the name of this process's node.
+	local string
+	// nodeTTL, serviceTTL and negativeTTL are in seconds.
+	nodeTTL, serviceTTL, negativeTTL uint32
+	onlyPassing                      bool
+	markTruncated                    bool
+	nodeMeta                         bool
+
+	workers sync.Pool // of *worker
+}
+
+// newResponder makes a responder of settings that are valid, for a process on a
+// node of a datacenter.
+func newResponder(c *Config, node, datacenter string) (*responder, error) {
+	r := &responder{
+		names:         names{datacenter: strings.ToLower(datacenter)},
+		sizing:        sizing{udp: c.UDPMaxSize, answers: c.UDPAnswerLimit},
+		local:         node,
+		nodeTTL:       seconds(c.NodeTTL),
+		serviceTTL:    seconds(c.ServiceTTL),
+		negativeTTL:   seconds(c.NegativeTTL),
+		onlyPassing:   c.OnlyPassing,
+		markTruncated: c.EnableTruncate,
+		nodeMeta:      c.NodeMetaTXT,
+	}
+	if datacenterLabelProblem(datacenter) == "" {
+		r.speller.datacenter = datacenter
+	}
+	for _, name := range append([]string{c.Domain}, c.AltDomains...) {
+		z, err := newZone(name, false)
+		if err != nil {
+			return nil, err
+		}
+		r.zones = append(r.zones, &z)
+	}
+	r.primary = r.zones[0]
+	if c.Reverse {
+		for _, name := range []string{reverseIPv4, reverseIPv6} {
+			z, err := newZone(name, true)
+			if err != nil {
+				return nil, err
+			}
+			r.zones = append(r.zones, &z)
+		}
+	}
+	slices.SortStableFunc(r.zones, func(a, b *zone) int { return b.labels - a.labels })
+	return r, nil
+}
+
+func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
+
+// datacenterLabelProblem says why names cannot carry a datacenter's name, or "".
+func datacenterLabelProblem(datacenter string) string {
+	switch strings.ToLower(datacenter) {
+	case labelService, labelNode, labelAddress:
+		return "it is a word that names have another meaning for"
+	}
+	if _, ok := appendLabels(nil, datacenter); !ok || strings.Contains(datacenter, ".") {
+		return fmt.Sprintf("it is not a DNS label of 1 to %d bytes", maxLabel)
+	}
+	return ""
+}
+
+// response is an answer, and how it came out.
+type response struct {
+	wire  []byte
+	rcode int
+}
+
+// worker is what answering one query takes besides; it is reused.
+type worker struct {
+	*responder
+	index  *catalog.Index
+	query  *query
+	random *rand.Rand
+	message
+
+	instances []*catalog.Instance
+	addresses seen[addressKey]
+	targets   seen[targetKey]
+	services  seen[serviceKey]
+	texts     []textOwner
+}
+
+// outcome is what became of a question that was looked up.
+type outcome uint8
+
+const (
+	// found: there are records, or there would be if they fitted.
+	found outcome = iota
+	// noData: the name exists and has no records of that type.
+	noData
+	// noName: the name does not exist.
+	noName
+)
+
+// respond answers q from x, and appends the answer to dst[:0]. The same index,
+// query and random numbers give the same bytes.
+func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand.Rand) response {
+	w, _ := r.workers.Get().(*worker)
+	if w == nil {
+		w = &worker{}
+	}
+	defer w.release(r)
+	w.responder, w.index, w.query, w.random = r, x, q, random
+	w.begin(dst, q)
+	w.limit = r.sizing.limit(q)
+
+	asked := r.parse(q.name)
+	if rcode := r.refuse(q, &asked); rcode != dns.RcodeSuccess {
+		return response{w.finish(q, rcode, false), rcode}
+	}
+	if x.Revision() == 0 {
+		// The catalog has not been read yet: that a name does not exist is not
+		// ours to say, and would be remembered.
+		return response{w.finish(q, dns.RcodeServerFailure, false), dns.RcodeServerFailure}
+	}
+	rcode := dns.RcodeSuccess
+	switch end := w.resolve(nameAt, &asked, 0); end.outcome {
+	case noName:
+		rcode = dns.RcodeNameError
+		w.authoritySOA(end.owner, end.lookup)
+	case noData:
+		w.authoritySOA(end.owner, end.lookup)
+	}
+	w.truncated = w.truncated && r.markTruncated
+	return response{w.finish(q, rcode, true), rcode}
+}
+
+// malformed is the answer to what is not a query.
+func (r *responder) malformed(dst []byte, q *query) response {
+	var m message
+	m.begin(dst, q)
+	return response{m.finish(q, dns.RcodeFormatError, false), dns.RcodeFormatError}
+}
+
+// release returns a worker for reuse, without what it would keep alive.
+func (w *worker) release(r *responder) {
+	clear(w.instances[:cap(w.instances)])
+	clear(w.texts[:cap(w.texts)])
+	w.index, w.query, w.random = nil, nil, nil
+	w.body = nil // the caller's
+	w.instances, w.texts = w.instances[:0], w.texts[:0]
+	w.addresses.reset()
+	w.targets.reset()
+	w.services.reset()
+	r.workers.Put(w)
+}
+
+// refuse says with which code a query is turned away before it is looked up.
+func (r *responder) refuse(q *query, asked *lookup) int {
+	switch {
+	case q.edns.present && q.edns.version != ednsVersion:
+		return dns.RcodeBadVers
+	case q.qclass != dns.ClassINET && q.qclass != dns.ClassANY:
+		return dns.RcodeRefused
+	case asked.kind == kindOutside:
+		return dns.RcodeRefused
+	}
+	switch q.qtype {
+	case dns.TypeAXFR, dns.TypeIXFR, dns.TypeMAILA, dns.TypeMAILB:
+		return dns.RcodeNotImplemented
+	case dns.TypeNone, dns.TypeOPT, dns.TypeTSIG, dns.TypeTKEY:
+		return dns.RcodeFormatError
+	}
+	return dns.RcodeSuccess
+}
+
+// end is where looking a question up ended: at the name asked for, or at the
+// last of the aliases that it led through.
+type end struct {
+	outcome
+	owner  int
+	lookup *lookup
+}
+
+// resolve writes the records of a name that stands at owner in the message.
+// depth is how many aliases led to it.
+func (w *worker) resolve(owner int, l *lookup, depth int) end {
+	var o outcome
+	switch l.kind {
+	case kindService:
+		return w.service(owner, l, depth)
+	case kindNode:
+		return w.node(owner, l, depth)
+	case kindAddress:
+		o = w.address(owner, l)
+	case kindReverse:
+		o = w.reverse(owner, l)
+	case kindApex:
+		o = w.apex(owner, l)
+	case kindServers:
+		o = w.servers(owner)
+	case kindHollow:
+		o = noData
+	default:
+		o = noName
+	}
+	return end{o, owner, l}
+}
+
+// wants reports whether records of a type are asked for.
+func (w *worker) wants(rtype uint16) bool {
+	return w.query.qtype == rtype || w.query.qtype == dns.TypeANY
+}
+
+// wantsAddresses reports whether any addresses are asked for.
+func (w *worker) wantsAddresses() bool {
+	return w.wants(dns.TypeA) || w.wants(dns.TypeAAAA)
+}
