@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) configCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Show or check the configuration"}
+	cmd.AddCommand(p.configShowCommand(), p.configValidateCommand())
+	return cmd
+}
+
+func (p *program) configShowCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Print every setting with its effective value and where that came from",
+		Long: `Print every setting with its effective value and where that came from.
+
+It takes the flags of a server; a flag beats the environment, which beats the
+file, which beats the default.`,
+		Args: args(cobra.NoArgs),
+	}
+	c := newConfig(p.plugins, cmd.Flags())
+	c.addFlags()
+	out := p.outputFlag(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if err := c.load(); err != nil {
+			return err
+		}
+		list := c.effective()
+		return out.table(list, "SETTING\tVALUE\tFROM", func(line func(string, ...any)) {
+			for _, e := range list {
+				line("%s\t%v\t%s", e.Name, e.Value, e.Source)
+			}
+		})
+	}
+	return cmd
+}
+
+func (p *program) configValidateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Check configuration files without starting anything",
+		Args:  args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			var errs []error
+			for _, file := range files {
+				if err := p.validateFile(file); err != nil {
+					errs = append(errs, fmt.Errorf("%s: %w", file, err))
+					continue
+				}
+				fmt.Fprintf(p.out, "%s: valid\n", file)
+			}
+			return errors.Join(errs...)
+		},
+	}
+}
+
+// validateFile loads a file as a process would, with no flags set.
+func (p *program) validateFile(file string) error {
+	c := newConfig(p.plugins, (&cobra.Command{Use: "validate"}).Flags())
+	c.file = file
+	if err := c.load(); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), file+": "))
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"herald/registry/plugin"
+)
+
+// program is what every command needs to know.
+type program struct {
+	plugins *plugin.Registry
+	out     io.Writer // what was asked for
+	err     io.Writer // what goes on meanwhile
+}
+
+// Main runs the command line and returns the exit status: 0, 1 for a failure,
+// 2 for a command line that makes no sense. SIGINT and SIGTERM end what runs in
+// an orderly way; a second one ends the process at once.
+func Main(args []string, stdout, stderr io.Writer, plugins *plugin.Registry) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal has its default effect
+
+	root := (&program{plugins: plugins, out: stdout, err: stderr}).root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "herald:", err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "herald",
+		Short:         "Herald is a service registry: one store for Consul's HTTP API, DNS and more",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddCommand(
+		p.devCommand(), p.serverCommand(), p.agentCommand(),
+		p.kvCommand(), p.serviceCommand(), p.membersCommand(), p.healthCommand(),
+		p.configCommand(), p.pluginsCommand(), p.versionCommand(),
+	)
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// args wraps a rule on arguments so that breaking it is a usage error.
+func args(rule cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := rule(cmd, args); err != nil {
+			return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}

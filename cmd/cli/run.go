@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"herald/client"
+	"herald/internal/node"
+	"herald/registry"
+	"herald/registry/plugin"
+)
+
+func (p *program) devCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Start a single node with every door on loopback",
+		Long: `Start a single node with every door on loopback.
+
+Its data goes to a temporary directory that is removed at the end, unless
+--data-dir is given.`,
+		Args: args(cobra.NoArgs),
+	}
+	c := newConfig(p.plugins, cmd.Flags())
+	c.override("log.level", "warn")
+	c.override("node.address", "127.0.0.1")
+	c.addFlags()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := c.load(); err != nil {
+			return err
+		}
+		if c.core.DataDir == "" {
+			dir, err := os.MkdirTemp("", "herald-dev-")
+			if err != nil {
+				return fmt.Errorf("no temporary data directory: %w; give one with --data-dir", err)
+			}
+			defer os.RemoveAll(dir)
+			c.core.DataDir = dir
+		}
+		return p.run(cmd.Context(), c, true, p.announceDev)
+	}
+	return cmd
+}
+
+func (p *program) serverCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Start a server",
+		Args:  args(cobra.NoArgs),
+	}
+	c := newConfig(p.plugins, cmd.Flags())
+	c.addFlags()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := c.load(); err != nil {
+			return err
+		}
+		if c.core.DataDir == "" {
+			return errNoDataDir
+		}
+		if c.core.Raft.BootstrapExpect != 1 || len(c.core.Join) > 0 {
+			return errors.New("this version runs a cluster of one server: leave join unset and raft.bootstrap_expect at 1")
+		}
+		return p.run(cmd.Context(), c, true, p.announce)
+	}
+	return cmd
+}
+
+func (p *program) agentCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Start an agent, which advertises and checks the services of this host",
+		Long: `Start an agent, which advertises and checks the services of this host.
+
+What to advertise comes from files (--config-dir), from its HTTP API
+(PUT /v1/agent/service/register), or both. Everything it advertises hangs on one
+lease: when the agent dies, all of it is gone after --ttl.`,
+		Example: "  herald agent --config-dir ./services --join 127.0.0.1:8500 --http-address 127.0.0.1:8501",
+		Args:    args(cobra.NoArgs),
+	}
+	c := newConfig(p.plugins, cmd.Flags())
+	// An agent holds no catalog of its own to answer DNS from.
+	c.override("doors.dns.enabled", false)
+	c.addFlags()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := c.load(); err != nil {
+			return err
+		}
+		if len(c.core.Join) == 0 {
+			return errors.New("no servers to advertise to: give the HTTP address of one with --join")
+		}
+		return p.run(cmd.Context(), c, false, p.announce)
+	}
+	return cmd
+}
+
+// run starts what the settings describe, says so, and works until ctx ends.
+func (p *program) run(ctx context.Context, c *config, server bool, announce func(*config, *node.Node)) error {
+	log := c.logger(p.err)
+	cfg, err := c.nodeConfig(p.plugins, server, log)
+	if err != nil {
+		return err
+	}
+	n, err := node.Open(ctx, cfg)
+	if err != nil {
+		return c.explainOpen(err)
+	}
+	announce(c, n)
+	return n.Run(ctx)
+}
+
+// nodeConfig turns the settings into a process.
+func (c *config) nodeConfig(plugins *plugin.Registry, server bool, log *slog.Logger) (node.Config, error) {
+	agentCfg, err := c.core.agentConfig()
+	if err != nil {
+		return node.Config{}, err
+	}
+	if agentCfg.Node.Address == "" {
+		agentCfg.Node.Address = hostAddress()
+	}
+	cfg := node.Config{
+		Datacenter: c.core.Datacenter, Version: Version(),
+		Agent: agentCfg, Checks: plugins.Checks(), Doors: c.doors, Sources: c.sources,
+		DrainTimeout: c.core.DrainTimeout, Log: log,
+	}
+	if server {
+		store := c.core.storeConfig()
+		store.Log = log.With("part", "raft")
+		cfg.Store = &store
+		cfg.Agent.DataDir = filepath.Join(c.core.DataDir, "agent")
+		return cfg, nil
+	}
+	cl, err := client.New(client.Config{Addresses: c.core.Join})
+	if err != nil {
+		return node.Config{}, fmt.Errorf("join: %w", err)
+	}
+	cfg.Upstream, cfg.Servers = cl, cl.Addresses()
+	return cfg, nil
+}
+
+// explainOpen adds to an error what the user can do about it.
+func (c *config) explainOpen(err error) error {
+	var door *node.DoorError
+	var listen *plugin.ListenError
+	var socket *net.OpError
+	switch {
+	case errors.As(err, &door) && errors.As(err, &listen):
+		return fmt.Errorf("%w; choose another address with %s", err, c.flagOf("doors."+door.Door+"."+listen.Setting))
+	case errors.As(err, &socket) && socket.Op == "listen":
+		return fmt.Errorf("%w; choose another address with %s", err, c.flagOf("peer.address"))
+	case errors.Is(err, registry.ErrDataDirLocked):
+		return fmt.Errorf("%w; stop it, or choose another directory with %s", err, c.flagOf("data_dir"))
+	}
+	return err
+}

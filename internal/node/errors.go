@@ -1,0 +1,13 @@
+package node
+
+import "fmt"
+
+// DoorError is a door that could not be opened.
+type DoorError struct {
+	Door string
+	Err  error
+}
+
+func (e *DoorError) Error() string { return fmt.Sprintf("door %s: %v", e.Door, e.Err) }
+
+func (e *DoorError) Unwrap() error { return e.Err }

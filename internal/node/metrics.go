@@ -1,0 +1,84 @@
+package node
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"herald/registry/plugin"
+)
+
+// metrics is the process's metrics, on a Prometheus registry of its own so that
+// several nodes in one test process do not share any.
+type metrics struct {
+	reg *prometheus.Registry
+}
+
+var _ plugin.Metrics = (*metrics)(nil)
+
+func newMetrics(version, node string) *metrics {
+	m := &metrics{reg: prometheus.NewRegistry()}
+	m.reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "herald_build_info",
+		Help:        "Always 1; its labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": version, "node": node},
+	})
+	info.Set(1)
+	m.reg.MustRegister(info)
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{Registry: m.reg})
+}
+
+// register returns c, or the collector that was registered under its name before.
+func register[T prometheus.Collector](m *metrics, c T) T {
+	err := m.reg.Register(c)
+	var twice prometheus.AlreadyRegisteredError
+	if errors.As(err, &twice) {
+		if first, ok := twice.ExistingCollector.(T); ok {
+			return first
+		}
+	}
+	if err != nil {
+		// The name is taken by a metric of another kind or with other labels: a
+		// mistake in the program, found the first time it runs.
+		panic(err)
+	}
+	return c
+}
+
+func (m *metrics) Counter(name, help string, labels ...string) plugin.Counter {
+	return counter{register(m, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))}
+}
+
+func (m *metrics) Histogram(name, help string, labels ...string) plugin.Histogram {
+	opts := prometheus.HistogramOpts{
+		Name: name, Help: help,
+		// From 25 µs, an answer from memory, to 10 s, the longest a client waits.
+		Buckets: []float64{.000025, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+	}
+	return histogram{register(m, prometheus.NewHistogramVec(opts, labels))}
+}
+
+func (m *metrics) Gauge(name, help string, read func() float64) {
+	register(m, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+}
+
+type counter struct{ vec *prometheus.CounterVec }
+
+func (c counter) With(values ...string) interface{ Inc() } { return c.vec.WithLabelValues(values...) }
+
+type histogram struct{ vec *prometheus.HistogramVec }
+
+func (h histogram) With(values ...string) interface{ Observe(seconds float64) } {
+	return h.vec.WithLabelValues(values...)
+}

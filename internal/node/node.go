@@ -1,0 +1,222 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"herald/agent"
+	"herald/raftstore"
+	"herald/registry"
+	"herald/registry/catalog"
+	"herald/registry/plugin"
+)
+
+// Node is one process, opened and ready to run.
+type Node struct {
+	cfg     Config
+	store   *raftstore.Store // nil in an agent's process
+	catalog *catalog.Catalog
+	agent   *agent.Agent
+	metrics *metrics
+	doors   []NamedDoor
+}
+
+// Open takes everything the process needs: it opens the store, loads what the
+// agent is to advertise, and binds every door's sockets. When it fails nothing
+// stays taken. An error of a door is a *DoorError.
+func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, catalog: catalog.New(), metrics: newMetrics(cfg.Version, cfg.Agent.Node.Name)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.abandon())
+		}
+	}()
+	up := cfg.Upstream
+	if cfg.Store != nil {
+		if n.store, err = raftstore.Open(*cfg.Store); err != nil {
+			return nil, err
+		}
+		up = agent.StoreUpstream(n.store)
+		n.describeServer()
+		n.gauges()
+	}
+	if n.agent, err = agent.New(n.cfg.Agent, up, cfg.checkers(), cfg.Log.With("part", "agent")); err != nil {
+		return nil, err
+	}
+	for _, d := range cfg.Doors {
+		if err := d.Door.Open(ctx, n.host(d.Name)); err != nil {
+			return nil, &DoorError{Door: d.Name, Err: err}
+		}
+		n.doors = append(n.doors, d)
+	}
+	return n, nil
+}
+
+// abandon lets go of what a failed Open had taken. A door that was opened must be
+// run to be closed; with a context that has ended it stops at once.
+func (n *Node) abandon() error {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	var errs []error
+	for _, d := range n.doors {
+		errs = append(errs, d.Door.Run(ended))
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// describeServer adds to what the local agent advertises what clients of the HTTP
+// API look for on every server: the service "consul".
+func (n *Node) describeServer() {
+	st := n.store.Status()
+	n.cfg.Agent.Node.ID = st.ID
+	n.cfg.Agent.Services = append(n.cfg.Agent.Services, registry.ServiceDefinition{
+		ID: "consul", Name: "consul", Port: port(n.store.PeerAddress()),
+	})
+}
+
+func (n *Node) host(door string) *plugin.Host {
+	h := &plugin.Host{
+		Node:           n.cfg.Agent.Node.Name,
+		Datacenter:     n.cfg.Datacenter,
+		Version:        n.cfg.Version,
+		Server:         n.store != nil,
+		Catalog:        n.catalog,
+		Agent:          n.agent,
+		Servers:        n.cfg.Servers,
+		Log:            n.cfg.Log.With("part", door),
+		Metrics:        n.metrics,
+		MetricsHandler: n.metrics.handler(),
+		Ready:          n.Ready,
+		DrainTimeout:   n.cfg.DrainTimeout,
+	}
+	if n.store != nil { // a nil *Store in an interface would not be nil
+		h.Store, h.Cluster = n.store, n.store
+	}
+	return h
+}
+
+// Ready says why the process should not be sent requests yet, or nil.
+func (n *Node) Ready() error {
+	if n.store != nil {
+		st := n.store.Status()
+		switch {
+		case st.Leader == "":
+			return registry.ErrNoLeader
+		case !st.Ready:
+			return errors.New("catching up with the leader")
+		}
+	}
+	if s := n.agent.Sync(); !s.InSync {
+		if s.LastError != "" {
+			return fmt.Errorf("this node is not in the catalog yet: %s", s.LastError)
+		}
+		return errors.New("this node is not in the catalog yet")
+	}
+	return nil
+}
+
+// Addresses returns what each door listens on, by door, and the peer port.
+func (n *Node) Addresses() map[string][]plugin.Address {
+	all := make(map[string][]plugin.Address, len(n.doors)+1)
+	for _, d := range n.doors {
+		all[d.Name] = d.Door.Addresses()
+	}
+	if n.store != nil {
+		all["peer"] = []plugin.Address{{Network: "tcp", Address: n.store.PeerAddress(), Use: "raft between servers"}}
+	}
+	return all
+}
+
+// Agent is the process's local agent.
+func (n *Node) Agent() *agent.Agent { return n.agent }
+
+// Store is the server's store, nil in an agent's process.
+func (n *Node) Store() registry.Store {
+	if n.store == nil {
+		return nil
+	}
+	return n.store
+}
+
+// Run works until ctx ends, then stops everything in order and returns. If a
+// part fails meanwhile the rest is stopped too and the failure is returned. It
+// must be called once for every Node that Open returned.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if n.store != nil {
+		unwatch := n.watchStore(stop)
+		defer unwatch()
+	}
+	// Each stage outlives the one before it: its context ends once the stage before
+	// has returned.
+	catalogCtx, stopCatalog := context.WithCancel(context.WithoutCancel(ctx))
+	agentCtx, stopAgent := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCatalog()
+	defer stopAgent()
+
+	var followers, agents, doors sync.WaitGroup
+	fail := func(part string, err error) {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			n.cfg.Log.Error("stopping: a part of the node failed", "part", part, "error", err)
+			stop(fmt.Errorf("%s: %w", part, err))
+		}
+	}
+	if n.store != nil {
+		followers.Go(func() { fail("catalog", n.catalog.Follow(catalogCtx, n.store)) })
+	}
+	agents.Go(func() { fail("agent", n.agent.Run(agentCtx)) })
+	for _, d := range n.doors {
+		doors.Go(func() { fail(d.Name, d.Door.Run(ctx)) })
+	}
+	var sources sync.WaitGroup
+	for _, s := range n.cfg.Sources {
+		set := func(all []registry.ServiceDefinition) error { return n.agent.SetSource(s.Name, all) }
+		sources.Go(func() { fail("source "+s.Name, s.Source.Run(ctx, set)) })
+	}
+
+	<-ctx.Done()
+	n.cfg.Log.Info("stopping", "reason", context.Cause(ctx))
+	doors.Wait()
+	sources.Wait()
+	stopAgent()
+	agents.Wait()
+	stopCatalog()
+	followers.Wait()
+	err := context.Cause(ctx)
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	if n.store != nil {
+		err = errors.Join(err, n.store.Close())
+	}
+	return err
+}
+
+// watchStore ends the node when the store cannot go on. The returned function
+// stops watching and waits for the watcher to be gone.
+func (n *Node) watchStore(stop context.CancelCauseFunc) func() {
+	var wg sync.WaitGroup
+	over := make(chan struct{})
+	wg.Go(func() {
+		select {
+		case <-n.store.Done():
+			if err := n.store.Err(); err != nil {
+				stop(fmt.Errorf("store: %w", err))
+			}
+		case <-over:
+		}
+	})
+	return func() {
+		close(over)
+		wg.Wait()
+	}
+}

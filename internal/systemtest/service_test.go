@@ -1,0 +1,257 @@
+//go:build e2e
+
+package systemtest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// ttl is the lease of the agents here: short, so that a crash is soon seen.
+const ttl = 3 * time.Second
+
+// writeDefinition puts a service in Consul's definition form into a directory.
+func writeDefinition(t *testing.T, port int, check string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	web := fmt.Sprintf(`{"service": {"name": "web", "id": "web-1", "address": "127.0.0.1", "port": %d,
+		"tags": ["primary"], "meta": {"version": "1"}, "weights": {"passing": 5, "warning": 1},
+		"check": %s}}`, port, check)
+	if err := os.WriteFile(filepath.Join(dir, "web.json"), []byte(web), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// webServer starts python's web server on a free port and returns it.
+func webServer(t *testing.T) (port int, stop func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	cmd := exec.Command("python3", "-m", "http.server", fmt.Sprint(port), "--bind", "127.0.0.1", "--directory", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var stopped atomic.Bool
+	stop = func() {
+		if !stopped.Swap(true) {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	}
+	t.Cleanup(stop)
+	eventually(t, 10*time.Second, "web server", func() error {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+	return port, stop
+}
+
+func agent(t *testing.T, server *process, args ...string) *process {
+	t.Helper()
+	return start(t, append([]string{"agent", "--join", server.http, "--http-address", "127.0.0.1:0",
+		"--node-name", "host-a", "--node-address", "127.0.0.1", "--ttl", ttl.String()}, args...)...)
+}
+
+// passing returns the ids of the passing instances of a service.
+func (p *process) passing(service string) []string {
+	p.t.Helper()
+	var entries []struct{ Service struct{ ID string } }
+	body := curl(p.t, p.url("/v1/health/service/"+service+"?passing"))
+	if err := json.Unmarshal([]byte(body), &entries); err != nil {
+		p.t.Fatalf("%v in %s", err, body)
+	}
+	var ids []string
+	for _, e := range entries {
+		ids = append(ids, e.Service.ID)
+	}
+	return ids
+}
+
+func (p *process) serves(service string) error {
+	if ids := p.passing(service); len(ids) != 1 {
+		return fmt.Errorf("passing instances: %v", ids)
+	}
+	if srv := p.dig(service+".service.consul", "SRV"); len(srv) != 1 {
+		return fmt.Errorf("SRV answers: %v", srv)
+	}
+	return nil
+}
+
+func (p *process) servesNot(service string) error {
+	if ids := p.passing(service); len(ids) != 0 {
+		return fmt.Errorf("passing instances: %v", ids)
+	}
+	if srv := p.dig(service+".service.consul", "SRV"); len(srv) != 0 {
+		return fmt.Errorf("SRV answers: %v", srv)
+	}
+	return nil
+}
+
+func TestAgentAdvertisesARealService(t *testing.T) {
+	server := dev(t)
+	port, stopWeb := webServer(t)
+	dir := writeDefinition(t, port, fmt.Sprintf(`{"http": "http://127.0.0.1:%d/", "interval": "300ms", "timeout": "250ms"}`, port))
+	a := agent(t, server, "--config-dir", dir)
+	eventually(t, 10*time.Second, "found", func() error { return server.serves("web") })
+
+	srv := strings.Fields(server.dig("web.service.consul", "SRV")[0])
+	if len(srv) != 4 || srv[1] != "5" || srv[2] != fmt.Sprint(port) {
+		t.Errorf("SRV: %v, want weight 5 and port %d", srv, port)
+	}
+	for _, q := range []struct {
+		name, kind string
+		want       []string
+	}{
+		{"web.service.consul", "A", []string{"127.0.0.1"}},
+		{"web.service.consul", "AAAA", nil},
+		{"primary.web.service.consul", "A", []string{"127.0.0.1"}},
+		{"host-a.node.consul", "A", []string{"127.0.0.1"}},
+	} {
+		if got := server.dig(q.name, q.kind); !slices.Equal(got, q.want) {
+			t.Errorf("dig %s %s: %v, want %v", q.name, q.kind, got, q.want)
+		}
+	}
+	if got := server.dig("_web._tcp.service.consul", "SRV"); len(got) != 1 {
+		t.Errorf("dig _web._tcp.service.consul SRV: %v", got)
+	}
+	if got := a.passing("web"); len(got) != 1 {
+		t.Errorf("asked through the agent: %v", got)
+	}
+
+	stopWeb()
+	took := eventually(t, 10*time.Second, "gone after the web server stopped", func() error { return server.servesNot("web") })
+	t.Logf("gone %v after the web server stopped (interval 300ms, timeout 250ms)", took)
+	if body := curl(t, server.url("/v1/health/service/web")); !strings.Contains(body, `"critical"`) {
+		t.Errorf("an instance that fails its check is still in the catalog, as critical; got %s", body)
+	}
+}
+
+func TestFoundWithin100MillisecondsOfTheFirstPassingCheck(t *testing.T) {
+	server := dev(t)
+	var healthy atomic.Bool
+	passed := make(chan time.Time, 1)
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !healthy.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		select {
+		case passed <- time.Now():
+		default:
+		}
+	})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go web.Serve(l)
+	defer web.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	dir := writeDefinition(t, port, fmt.Sprintf(`{"http": "http://127.0.0.1:%d/", "interval": "1s", "timeout": "500ms"}`, port))
+	agent(t, server, "--config-dir", dir)
+	eventually(t, 10*time.Second, "registered", func() error {
+		if body := curl(t, server.url("/v1/health/service/web")); !strings.Contains(body, "web-1") {
+			return errors.New(body)
+		}
+		return nil
+	})
+	// A blocking query and a busy loop of dig both wait for the first passing check.
+	healthy.Store(true)
+	first := <-passed
+	eventually(t, 5*time.Second, "curl", func() error {
+		if len(server.passing("web")) == 0 {
+			return errors.New("not passing")
+		}
+		return nil
+	})
+	byCurl := time.Since(first)
+	eventually(t, 5*time.Second, "dig", func() error {
+		if len(server.dig("web.service.consul", "SRV")) == 0 {
+			return errors.New("no answer")
+		}
+		return nil
+	})
+	byDig := time.Since(first)
+	t.Logf("found by curl after %v, by dig after %v (their own start-up included)", byCurl, byDig)
+	if byCurl > 100*time.Millisecond || byDig > 200*time.Millisecond {
+		t.Errorf("found by curl after %v, by dig after %v, want within 100 ms and one more run of dig", byCurl, byDig)
+	}
+}
+
+func TestKilledAgentIsGoneWithinTTLAnd2Seconds(t *testing.T) {
+	server := dev(t)
+	port, _ := webServer(t)
+	dir := writeDefinition(t, port, fmt.Sprintf(`{"tcp": "127.0.0.1:%d", "interval": "200ms", "timeout": "100ms"}`, port))
+	a := agent(t, server, "--config-dir", dir)
+	eventually(t, 10*time.Second, "found", func() error { return server.serves("web") })
+	a.kill()
+	took := eventually(t, ttl+2*time.Second, "gone from every door", func() error {
+		if err := server.servesNot("web"); err != nil {
+			return err
+		}
+		for _, path := range []string{"/v1/catalog/service/web", "/v1/health/service/web", "/v1/health/checks/web"} {
+			if body := curl(t, server.url(path)); body != "[]" {
+				return fmt.Errorf("%s: %s", path, body)
+			}
+		}
+		if body := curl(t, server.url("/v1/catalog/nodes")); strings.Contains(body, "host-a") {
+			return fmt.Errorf("the node is still there: %s", body)
+		}
+		if got := server.dig("host-a.node.consul", "A"); len(got) != 0 {
+			return fmt.Errorf("the node still resolves: %v", got)
+		}
+		return nil
+	})
+	t.Logf("gone from every door %v after kill -9 (TTL %v)", took, ttl)
+}
+
+func TestRegisterWithCurl(t *testing.T) {
+	server := dev(t)
+	body := `{"Name": "api", "ID": "api-1", "Address": "127.0.0.1", "Port": 9000, "Check": {"TTL": "30s"}}`
+	if out := curl(t, "-X", "PUT", "-d", body, server.url("/v1/agent/service/register")); out != "" {
+		t.Errorf("register answered %q", out)
+	}
+	curl(t, "-X", "PUT", server.url("/v1/agent/check/pass/service:api-1"))
+	eventually(t, 2*time.Second, "found", func() error { return server.serves("api") })
+	curl(t, "-X", "PUT", server.url("/v1/agent/check/fail/service:api-1"))
+	eventually(t, 2*time.Second, "not passing", func() error { return server.servesNot("api") })
+	curl(t, "-X", "PUT", server.url("/v1/agent/service/deregister/api-1"))
+	eventually(t, 2*time.Second, "deregistered", func() error {
+		if body := curl(t, server.url("/v1/catalog/service/api")); body != "[]" {
+			return errors.New(body)
+		}
+		return nil
+	})
+}
+
+func TestServiceCommands(t *testing.T) {
+	server := dev(t)
+	file := filepath.Join(writeDefinition(t, 9000, `{"ttl": "30s", "status": "passing"}`), "web.json")
+	server.herald("service", "register", file)
+	eventually(t, 2*time.Second, "found", func() error { return server.serves("web") })
+	if out := server.herald("service", "list", "--output", "json"); !strings.Contains(out, `"web"`) {
+		t.Errorf("service list: %s", out)
+	}
+	server.herald("service", "deregister", "web-1")
+	eventually(t, 2*time.Second, "gone", func() error { return server.servesNot("web") })
+}
