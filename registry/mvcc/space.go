@@ -10,6 +10,9 @@ import (
 // firstRevision is the revision of a space that nothing was ever written to.
 const firstRevision = 1
 
+// maxRevision is more than any space will see, and leaves room to count beyond.
+const maxRevision = 1 << 62
+
 // neverCompacted is the compaction revision of a space that was not compacted.
 // It lies below 0, since compacting at 0 is allowed once, as etcd has it.
 const neverCompacted = -1
