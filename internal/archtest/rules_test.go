@@ -263,6 +263,28 @@ func Run(t *testing.T) { t.Skip() }
 			},
 		},
 		{
+			name:  "discarded steps of a property test",
+			check: skippedTests,
+			tree: `
+-- a/a_test.go --
+package a
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestA(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		r.Skip("nothing to remove")
+		t.Skip("sneaky")
+	})
+}
+`,
+			want: []string{"a/a_test.go:12: Skip hides"},
+		},
+		{
 			name:  "printing libraries",
 			check: quietLibraries,
 			tree: `
