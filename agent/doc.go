@@ -1,0 +1,62 @@
+// Package agent is the local agent: it knows what runs on this node, checks its
+// health, and keeps the catalog true to it.
+//
+// It owns the desired state (what configuration files, the local API, sources and
+// the process itself ask to be advertised), the runs of the checks, and one lease
+// that everything it advertises hangs from, so that all of it goes when the host
+// dies. It refuses to know how servers are reached (an Upstream does that), how it is
+// asked (a door does that) and how a kind of check works (see agent/check).
+//
+// Every local call answers from local state. What it changes is marked, and the
+// goroutines of Run bring the catalog in line soon after.
+//
+// # Who may define what
+//
+// Definitions come from four origins. Config.Services are the process's own and
+// cannot be replaced or withdrawn. Whenever files are read (at start, at Reload)
+// a file's definition takes the id from the API and from sources, and what the
+// API had under it is forgotten. Between two readings the API may replace or
+// withdraw what a file defines, until the next. A source is refused an id that
+// another origin holds. A check's id belongs to one service, or to the node: a
+// second owner is refused, since the first would silently lose its check.
+//
+// Exec checks may come from files and the process. The API and sources may name them
+// only with Config.AllowExec, because whoever reaches the API could otherwise run
+// programs here.
+//
+// # Health
+//
+// A check's status moves by its thresholds (threshold.go). Only a change of status
+// is sent at once; a change of output alone is sent with the next change, or
+// after five minutes. A ttl check that is not reported in time becomes critical.
+//
+// # Restart
+//
+// With a DataDir, what was registered over the API, the state of ttl checks and the
+// lease's id outlive the process. A start within the TTL takes the lease up again.
+// A record that cannot be read is set aside under its name plus ".corrupt", said in
+// the log, and the others are used. A record of a newer format fails New, and
+// nothing is touched.
+//
+// # Locks
+//
+// Three, taken in this order:
+//
+//	Agent.edit  held through a change of definitions, its disk write included, so
+//	            that the disk and the state see changes in one order
+//	state.mu    the desired state and the results of checks; never held over I/O
+//	link.mu     how the agent stands with the servers; never held over a call
+//
+// # Goroutines
+//
+// Run starts these and waits for them:
+//
+//	keepLease      grants the lease and keeps it alive; nothing but the Upstream's
+//	               own lease calls can hold it up
+//	advertise      writes the records whenever they, or the lease, changed
+//	reap           withdraws services whose check has been critical too long
+//	save           writes the states of ttl checks and the lease's id to disk
+//	one per check  runs it, or its ttl; ends with the check
+//
+// New, and every other method, start none.
+package agent

@@ -1,0 +1,192 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"herald/registry"
+)
+
+func keepChecks(*healthCheck) bool { return true }
+func dropChecks(*healthCheck) bool { return false }
+
+// change makes a change of definitions: on disk first, so that what was
+// acknowledged survives, then in the state. An error changes nothing.
+func (a *Agent) change(ctx context.Context, make func(*draft) error) error {
+	a.edit.Lock()
+	defer a.edit.Unlock()
+	if a.closed {
+		return fmt.Errorf("agent: %w", registry.ErrStopped)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d := a.state.draft()
+	if err := make(d); err != nil {
+		return err
+	}
+	if d.empty() {
+		return nil
+	}
+	if err := a.disk.saveChange(&a.state, d); err != nil {
+		return err
+	}
+	a.state.mu.Lock()
+	for _, c := range a.state.commitLocked(d, time.Now()) {
+		a.startLocked(c)
+	}
+	a.state.mu.Unlock()
+	a.wakeAdvertise()
+	return nil
+}
+
+// RegisterService implements registry.Agent. The definition is copied.
+func (a *Agent) RegisterService(ctx context.Context, d registry.ServiceDefinition, replaceChecks bool) ([]string, error) {
+	api := owner{origin: fromAPI}
+	p, err := a.prepareService(d, api)
+	if err != nil {
+		return nil, err
+	}
+	keep := keepChecks
+	if replaceChecks {
+		keep = dropChecks
+	}
+	err = a.change(ctx, func(d *draft) error { return d.putService(p, api, keep) })
+	if err != nil {
+		return nil, err
+	}
+	return p.warnings, nil
+}
+
+// DeregisterService implements registry.Agent. A service that a file defines comes
+// back when files are read next; one of the agent's own configuration stays, with
+// registry.ErrInvalid.
+func (a *Agent) DeregisterService(ctx context.Context, id string) error {
+	return a.change(ctx, func(d *draft) error {
+		sv := d.services[id]
+		switch {
+		case sv == nil:
+			return fmt.Errorf("service %q: %w", id, registry.ErrServiceNotFound)
+		case sv.owner.origin == fromConfig:
+			return fmt.Errorf("service %q: %w: it is the agent's own and stays as long as it runs", id, registry.ErrInvalid)
+		}
+		d.dropService(id)
+		return nil
+	})
+}
+
+// RegisterCheck implements registry.Agent. Without an id, the check's name is its
+// id. A service that is not there fails with registry.ErrServiceNotFound.
+func (a *Agent) RegisterCheck(ctx context.Context, def registry.CheckDefinition) error {
+	api := owner{origin: fromAPI}
+	return a.change(ctx, func(d *draft) error {
+		p, warnings, err := a.prepareLoneCheck(def, api, d.services)
+		if err != nil {
+			return err
+		}
+		for _, w := range warnings {
+			a.log.Warn("check definition", "warning", w)
+		}
+		return d.putLoneCheck(p, api)
+	})
+}
+
+// prepareLoneCheck is prepareCheck for a check that is registered by itself.
+func (a *Agent) prepareLoneCheck(def registry.CheckDefinition, o owner, services map[string]*service) (preparedCheck, []string, error) {
+	if def.ID == "" {
+		def.ID = def.Name
+	}
+	if def.ServiceID != "" {
+		sv := services[def.ServiceID]
+		if sv == nil {
+			return preparedCheck{}, nil, fmt.Errorf("check %q: service %q: %w", def.ID, def.ServiceID, registry.ErrServiceNotFound)
+		}
+		if def.ID == "" {
+			def.ID = "service:" + def.ServiceID
+		}
+		if def.Name == "" {
+			def.Name = serviceCheckName(sv.def.Name)
+		}
+	}
+	if def.ID == "" {
+		return preparedCheck{}, nil, invalid("the check has neither a name nor an id")
+	}
+	if def.Name == "" {
+		def.Name = def.ID
+	}
+	return a.prepareCheck(def, o)
+}
+
+// DeregisterCheck implements registry.Agent. Removing the check of a maintenance mode
+// ends that mode.
+func (a *Agent) DeregisterCheck(ctx context.Context, id string) error {
+	return a.change(ctx, func(d *draft) error {
+		c := d.checks[id]
+		switch {
+		case c == nil:
+			return fmt.Errorf("check %q: %w", id, registry.ErrCheckNotFound)
+		case c.owner.origin == fromConfig:
+			return fmt.Errorf("check %q: %w: it is the agent's own and stays as long as it runs", id, registry.ErrInvalid)
+		}
+		d.dropCheck(id)
+		return nil
+	})
+}
+
+// SetSource makes services all that the source of that name defines; what it had
+// before and no longer names is withdrawn. If any of them is refused, nothing
+// changes. An id that another origin holds fails with registry.ErrDuplicateService.
+func (a *Agent) SetSource(ctx context.Context, name string, services []registry.ServiceDefinition) error {
+	o := owner{origin: fromSource, source: name}
+	all := make([]prepared, 0, len(services))
+	seen := map[string]bool{}
+	for _, def := range services {
+		p, err := a.prepareService(def, o)
+		if err != nil {
+			return fmt.Errorf("source %s: %w", name, err)
+		}
+		if seen[p.def.ID] {
+			return fmt.Errorf("source %s: %w: %q is named twice", name, registry.ErrDuplicateService, p.def.ID)
+		}
+		seen[p.def.ID] = true
+		all = append(all, p)
+	}
+	err := a.change(ctx, func(d *draft) error { return d.replaceAll(o, all, nil) })
+	if err != nil {
+		return fmt.Errorf("source %s: %w", name, err)
+	}
+	return nil
+}
+
+// Services implements registry.Agent. What the definitions refer to is shared and
+// must not be modified.
+func (a *Agent) Services() []registry.AgentService {
+	s := &a.state
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]registry.AgentService, 0, len(s.services))
+	for _, id := range slices.Sorted(maps.Keys(s.services)) {
+		sv := s.services[id]
+		all = append(all, registry.AgentService{
+			Definition: sv.definition(s.checks), Warnings: sv.warnings, FromFile: sv.owner.origin == fromFile,
+		})
+	}
+	return all
+}
+
+// Checks implements registry.Agent, with the newest output of each check. What the
+// definitions refer to is shared and must not be modified.
+func (a *Agent) Checks() []registry.AgentCheck {
+	s := &a.state
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]registry.AgentCheck, 0, len(s.checks))
+	for _, id := range slices.Sorted(maps.Keys(s.checks)) {
+		c := s.checks[id]
+		all = append(all, registry.AgentCheck{Definition: c.def, Check: s.recordLocked(c, a.cfg.Node.Name)})
+	}
+	return all
+}

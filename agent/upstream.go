@@ -1,0 +1,43 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"herald/registry"
+	"herald/registry/catalog"
+)
+
+// Upstream is where an agent advertises. Calls come from two goroutines, one for
+// the lease and one for the records, each with a deadline in its context and who
+// asks (registry.CallerFrom). Errors are those of registry.Store;
+// ErrLeaseNotFound makes the agent get a new lease, any other is tried again.
+type Upstream interface {
+	GrantLease(ctx context.Context, ttl time.Duration) (registry.Lease, error)
+	KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error)
+	RevokeLease(ctx context.Context, id registry.LeaseID) error
+	// Advertise brings the catalog's records of the node in line with want: it
+	// writes what differs, attached to lease, and deletes what want lacks.
+	Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error
+}
+
+// StoreUpstream advertises in a store of this process.
+func StoreUpstream(s registry.Store) Upstream { return storeUpstream{s} }
+
+type storeUpstream struct{ store registry.Store }
+
+func (u storeUpstream) GrantLease(ctx context.Context, ttl time.Duration) (registry.Lease, error) {
+	return u.store.GrantLease(ctx, 0, ttl)
+}
+
+func (u storeUpstream) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
+	return u.store.KeepAlive(ctx, id)
+}
+
+func (u storeUpstream) RevokeLease(ctx context.Context, id registry.LeaseID) error {
+	return u.store.RevokeLease(ctx, id)
+}
+
+func (u storeUpstream) Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error {
+	return catalog.Advertise(ctx, u.store, lease, want)
+}
