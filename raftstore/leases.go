@@ -1,0 +1,177 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"herald/registry"
+	"herald/registry/mvcc"
+)
+
+// GrantLease implements registry.Leases.
+func (s *Store) GrantLease(ctx context.Context, id registry.LeaseID, ttl time.Duration) (registry.Lease, error) {
+	if err := s.open(); err != nil {
+		return registry.Lease{}, err
+	}
+	pick := id == 0
+	for {
+		if pick {
+			// The store's own are positive, as clients print them.
+			id = registry.LeaseID(rand.Int64N(1<<63-1) + 1)
+		}
+		c := mvcc.Command{Origin: origin(ctx), Grant: &mvcc.LeaseGrant{ID: id, TTL: ttl}}
+		if err := c.Validate(); err != nil {
+			return registry.Lease{}, err
+		}
+		l, err := s.leader().grant(ctx, &c)
+		if pick && errors.Is(err, registry.ErrLeaseExists) {
+			continue
+		}
+		return l, err
+	}
+}
+
+func (l localLeader) grant(ctx context.Context, c *mvcc.Command) (registry.Lease, error) {
+	id := c.Grant.ID
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	for {
+		wait := l.clock.beginGrant(id)
+		if wait == nil {
+			break
+		}
+		if err := wait.wait(ctx); err != nil {
+			return registry.Lease{}, err
+		}
+	}
+	res, err := l.propose(ctx, c, func() { l.clock.endGrant(id) })
+	return res.Lease, err
+}
+
+// wait waits until it is certain what became of a batch.
+func (b *leaseBatch) wait(ctx context.Context) error {
+	select {
+	case <-b.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the lease is being ended: %w", registry.ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+// KeepAlive implements registry.Leases.
+func (s *Store) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
+	if err := s.open(); err != nil {
+		return registry.Lease{}, err
+	}
+	return s.leader().keepAlive(ctx, id)
+}
+
+func (l localLeader) keepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
+	for {
+		r, ok := l.clock.renew(id)
+		switch {
+		case !ok:
+			return registry.Lease{}, l.notLeader()
+		case r.wait != nil:
+			if err := l.waitBounded(ctx, r.wait); err != nil {
+				return registry.Lease{}, err
+			}
+			continue
+		case r.clear != nil:
+			if err := l.clearCheckpoint(ctx, r.term, id, r.clear); err != nil {
+				return registry.Lease{}, err
+			}
+			continue
+		}
+		// Confirmed after the deadline was moved, not before: see leaseClock.
+		term, err := l.confirmLeader(ctx)
+		switch {
+		case err != nil:
+			return registry.Lease{}, err
+		case term != r.term:
+			return registry.Lease{}, l.notLeader()
+		case !r.found:
+			return registry.Lease{}, registry.ErrLeaseNotFound
+		}
+		return registry.Lease{ID: id, TTL: r.ttl, Remaining: r.ttl}, nil
+	}
+}
+
+func (l localLeader) waitBounded(ctx context.Context, b *leaseBatch) error {
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	return b.wait(ctx)
+}
+
+// clearCheckpoint takes back what was checkpointed of a lease, so that the next
+// leader gives it its full time.
+func (l localLeader) clearCheckpoint(ctx context.Context, term uint64, id registry.LeaseID, b *leaseBatch) error {
+	c := checkpointCommand([]mvcc.LeaseRemaining{{ID: id}})
+	c.Origin.When = time.Now()
+	_, err := l.proposer.propose(ctx, &c, proposeOptions{fence: term, limit: l.cfg.MaxRequestBytes})
+	if err != nil {
+		// Should it take effect after all, the lease only lives longer.
+		l.clock.resolve(b)
+		return err
+	}
+	l.clock.resolveCleared(b)
+	return nil
+}
+
+// RevokeLease implements registry.Leases.
+func (s *Store) RevokeLease(ctx context.Context, ids ...registry.LeaseID) error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	_, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Revoke: &mvcc.LeaseRevoke{IDs: ids}})
+	return err
+}
+
+// Lease implements registry.Leases.
+func (s *Store) Lease(ctx context.Context, id registry.LeaseID, keys bool) (registry.Lease, error) {
+	v, err := s.linearView(ctx)
+	if err != nil {
+		return registry.Lease{}, err
+	}
+	st, ok := v.Lease(id)
+	if !ok {
+		return registry.Lease{}, registry.ErrLeaseNotFound
+	}
+	left, err := s.leader().remaining(ctx, id)
+	if err != nil {
+		return registry.Lease{}, err
+	}
+	l := registry.Lease{ID: id, TTL: st.TTL, Remaining: left}
+	if keys {
+		l.Keys = v.LeaseKeys(id)
+	}
+	return l, nil
+}
+
+func (l localLeader) remaining(_ context.Context, id registry.LeaseID) (time.Duration, error) {
+	left, found, ok := l.clock.remaining(id)
+	switch {
+	case !ok:
+		return 0, l.notLeader()
+	case !found:
+		return 0, registry.ErrLeaseNotFound
+	}
+	return left, nil
+}
+
+// ListLeases implements registry.Leases.
+func (s *Store) ListLeases(ctx context.Context) ([]registry.LeaseID, error) {
+	v, err := s.linearView(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]registry.LeaseID, 0, v.Size().Leases)
+	v.Leases(func(l mvcc.LeaseState) bool {
+		ids = append(ids, l.ID)
+		return true
+	})
+	return ids, nil
+}

@@ -1,0 +1,200 @@
+package raftstore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	raftwal "github.com/hashicorp/raft-wal"
+	"go.etcd.io/bbolt"
+
+	"herald/registry"
+)
+
+const (
+	walDir     = "wal"
+	stableFile = "stable.db"
+	logFile    = "log.db"
+)
+
+// stores are what raft keeps on disk, but for snapshots.
+type stores struct {
+	log    raft.LogStore
+	stable raft.StableStore
+	close  func() error
+}
+
+// openStores opens the log and the votes of a data directory. A record that a crash
+// cut short at the end of the log was never acknowledged, and is dropped.
+func openStores(d *dataDir, cfg *Config) (s stores, err error) {
+	var closers []io.Closer
+	s.close = func() error {
+		var errs []error
+		for i := len(closers) - 1; i >= 0; i-- {
+			errs = append(errs, closers[i].Close())
+		}
+		return errors.Join(errs...)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+
+	stable, err := openBolt(d, stableFile)
+	if err != nil {
+		return s, err
+	}
+	closers = append(closers, stable)
+	s.stable = stable
+
+	if cfg.LogStore == LogBoltDB {
+		db, err := openBolt(d, logFile)
+		if err != nil {
+			return s, err
+		}
+		closers = append(closers, db)
+		s.log = db
+		return s, nil
+	}
+
+	dir := d.raft(walDir)
+	if err := makeDir(dir); err != nil {
+		return s, fmt.Errorf("log directory: %w", err)
+	}
+	wal, err := raftwal.Open(dir, raftwal.WithSegmentSize(cfg.SegmentBytes), raftwal.WithLogger(newRaftLog(cfg.Log, "wal")))
+	if errors.Is(err, raftwal.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", registry.ErrCorrupt, err)
+	}
+	if err != nil {
+		return s, fmt.Errorf("open the log in %s: %w: restore the data directory from a backup, or empty it and let this server join the cluster anew", dir, err)
+	}
+	closers = append(closers, wal)
+	s.log = wal
+	return s, nil
+}
+
+// openBolt opens one BoltDB file, so that a crash while it is made leaves none:
+// a file that BoltDB had half initialized could not be opened again.
+func openBolt(d *dataDir, name string) (*raftboltdb.BoltStore, error) {
+	path := d.raft(name)
+	open := func(path string) (*raftboltdb.BoltStore, error) {
+		db, err := raftboltdb.New(raftboltdb.Options{
+			Path: path,
+			// The directory's own lock keeps others out; the timeout only keeps a
+			// stranger that holds the file from hanging us.
+			BoltOptions: &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
+		return db, nil
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		tmp := path + ".tmp"
+		if err := os.RemoveAll(tmp); err != nil {
+			return nil, err
+		}
+		db, err := open(tmp)
+		if err != nil {
+			return nil, err
+		}
+		if err := db.Close(); err != nil {
+			return nil, err
+		}
+		if err := os.Rename(tmp, path); err != nil {
+			return nil, err
+		}
+		if err := syncDir(d.raft()); err != nil {
+			return nil, err
+		}
+	}
+	db, err := open(path)
+	if errors.Is(err, bbolt.ErrInvalid) || errors.Is(err, bbolt.ErrChecksum) || errors.Is(err, bbolt.ErrVersionMismatch) {
+		err = fmt.Errorf("%w: %w: restore the data directory from a backup, or empty it and let this server join the cluster anew", registry.ErrCorrupt, err)
+	}
+	return db, err
+}
+
+// guardedLog is the log as raft sees it. It keeps what an older snapshot would
+// need, and stops the store when an append fails.
+type guardedLog struct {
+	raft.LogStore
+	// keepFrom is the lowest index that must stay: the log has to reach back to
+	// the older of the two snapshots that are kept, or the older is no use when the
+	// newer turns out to be corrupt.
+	keepFrom func() (uint64, error)
+	// failed is told that an append failed. The disk may have lost it, or not;
+	// and after a failed sync a later one that succeeds proves nothing. Only a
+	// restart, which reads what is there, can tell.
+	failed   func(error)
+	broken   atomic.Bool // an append has failed: none is tried again
+	appended func(entries int, took time.Duration)
+
+	// bytes counts what has been appended; grew is called with the total.
+	bytes atomic.Int64
+	grew  func(total int64)
+}
+
+var errBrokenLog = errors.New("an earlier append to the log failed")
+
+func (g *guardedLog) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) }
+
+func (g *guardedLog) StoreLogs(logs []*raft.Log) error {
+	if g.broken.Load() {
+		return errBrokenLog
+	}
+	start := time.Now()
+	if err := g.LogStore.StoreLogs(logs); err != nil {
+		g.broken.Store(true)
+		g.failed(fmt.Errorf("append to the log: %w: free or repair the disk, then start again", err))
+		return err
+	}
+	if g.appended != nil {
+		g.appended(len(logs), time.Since(start))
+	}
+	var n int64
+	for _, l := range logs {
+		n += int64(len(l.Data))
+	}
+	g.grew(g.bytes.Add(n))
+	return nil
+}
+
+// DeleteRange deletes entries, inclusive. Compaction deletes from the front: it
+// is held back to keepFrom. Dropping a conflicting tail is not touched, and
+// neither is deleting everything, which raft does after it installed a snapshot
+// from the leader: the log must then go on from that snapshot, without a gap.
+func (g *guardedLog) DeleteRange(first, last uint64) error {
+	front, err := g.FirstIndex()
+	if err != nil {
+		return err
+	}
+	back, err := g.LastIndex()
+	if err != nil {
+		return err
+	}
+	if first <= front && last < back {
+		keep, err := g.keepFrom()
+		if err != nil {
+			return fmt.Errorf("which entries the older snapshot needs: %w", err)
+		}
+		if keep == 0 || keep <= first {
+			return nil
+		}
+		last = min(last, keep-1)
+	}
+	return g.LogStore.DeleteRange(first, last)
+}
+
+// IsMonotonic says whether the store refuses gaps. Embedding alone would hide it.
+func (g *guardedLog) IsMonotonic() bool {
+	m, ok := g.LogStore.(raft.MonotonicLogStore)
+	return ok && m.IsMonotonic()
+}

@@ -1,0 +1,388 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"herald/registry"
+	"herald/registry/mvcc"
+	"herald/registry/watch"
+)
+
+// Store is one server's part of the replicated store. It implements
+// registry.Store and registry.Cluster.
+type Store struct {
+	cfg       Config
+	dir       *dataDir
+	stores    stores
+	log       *guardedLog
+	snapshots raft.SnapshotStore
+	transport raft.Transport
+	machine   *machine
+	raft      *raft.Raft
+	proposer  *proposer
+	verifier  *verifier
+	clock     *leaseClock
+	started   time.Time
+
+	// readyTerm is the last term in which this server, as leader, has applied all
+	// that was committed before.
+	readyTerm atomic.Uint64
+	// confirmedAt is when a quorum last confirmed leadership, as time since started.
+	confirmedAt atomic.Int64
+	ready       chan struct{}
+	readyOnce   sync.Once
+
+	logGrew    chan struct{} // one slot: the log is due for a snapshot
+	snapshotAt atomic.Int64  // guardedLog.bytes at the last one
+
+	closing   chan struct{} // no new calls; loops end
+	closeOnce sync.Once
+	loops     sync.WaitGroup
+	torn      chan struct{} // everything is released
+	tornErr   error
+
+	done     chan struct{}
+	doneOnce sync.Once
+	failed   chan struct{}
+	failOnce sync.Once
+	err      atomic.Pointer[error]
+}
+
+var (
+	_ registry.Store   = (*Store)(nil)
+	_ registry.Cluster = (*Store)(nil)
+)
+
+// options replace what tests cannot use for real.
+type options struct {
+	transport raft.Transport // instead of TCP
+	servers   []raft.Server  // of a new cluster, instead of this one alone
+}
+
+// Open starts a server on its data directory. It returns before there is a leader;
+// see WaitReady. A directory that it refuses (registry.ErrDataDirLocked,
+// ErrDataDirOwner, ErrFormat, ErrCorrupt) is left as it was.
+func Open(cfg Config) (*Store, error) { return open(cfg, options{}) }
+
+func open(cfg Config, o options) (_ *Store, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		cfg:     cfg,
+		started: time.Now(),
+		clock:   newLeaseClock(cfg.Leases),
+		ready:   make(chan struct{}),
+		logGrew: make(chan struct{}, 1),
+		closing: make(chan struct{}),
+		torn:    make(chan struct{}),
+		done:    make(chan struct{}),
+		failed:  make(chan struct{}),
+	}
+	// What is open is closed in reverse if a later step fails.
+	var undo []func() error
+	defer func() {
+		if err == nil {
+			return
+		}
+		for i := len(undo) - 1; i >= 0; i-- {
+			err = errors.Join(err, undo[i]())
+		}
+	}()
+
+	if s.dir, err = openDataDir(&cfg); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.dir.close)
+	if s.stores, err = openStores(s.dir, &cfg); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.stores.close)
+	if err := recoverSnapshots(s.dir, s.stores.log, cfg.Log); err != nil {
+		return nil, err
+	}
+	// Made here because raft would make it readable by all.
+	if err := makeDir(s.dir.raft(snapshotsDir)); err != nil {
+		return nil, err
+	}
+	if s.snapshots, err = raft.NewFileSnapshotStoreWithLogger(s.dir.raft(), keepSnapshots, newRaftLog(cfg.Log, "snapshot")); err != nil {
+		return nil, fmt.Errorf("snapshots in %s: %w", s.dir.raft(snapshotsDir), err)
+	}
+
+	s.transport = o.transport
+	if s.transport == nil {
+		port, err := listenPeers(&cfg)
+		if err != nil {
+			return nil, err
+		}
+		t := newTransport(port, &cfg)
+		undo = append(undo, t.Close)
+		s.transport = t
+	}
+
+	s.machine = newMachine(watch.Config{})
+	undo = append(undo, func() error { s.machine.hub.Close(); return nil })
+	s.machine.fail = s.fail
+	s.machine.leases = s.clock.apply
+	s.machine.closing = s.closing
+	s.machine.applied = cfg.Hooks.Applied
+	s.machine.snapshotted = cfg.Hooks.Snapshot
+	s.log = &guardedLog{
+		LogStore: s.stores.log,
+		keepFrom: s.oldestNeeded,
+		failed:   s.fail,
+		appended: cfg.Hooks.Appended,
+		grew:     s.noteLogGrowth,
+	}
+
+	rc := s.raftConfig()
+	if cfg.Bootstrap {
+		if err := s.bootstrap(o.servers); err != nil {
+			return nil, err
+		}
+	}
+	if s.raft, err = raft.NewRaft(rc, s.machine, s.log, s.stores.stable, s.snapshots, s.transport); err != nil {
+		return nil, s.explainStart(err)
+	}
+	s.machine.starting.Store(false)
+	s.proposer = newProposer(s.raft, s.machine, cfg.ProposeTimeout, &s.cfg.Hooks, s.notLeader)
+	s.verifier = newVerifier(s)
+	s.proposer.start()
+	s.loops.Go(s.followLeadership)
+	s.loops.Go(s.verifier.run)
+	s.loops.Go(s.snapshotByBytes)
+	go s.supervise()
+	s.hurryElection(rc)
+	return s, nil
+}
+
+func (s *Store) raftConfig() *raft.Config {
+	rc := raft.DefaultConfig()
+	rc.LocalID = raft.ServerID(s.dir.id.NodeID)
+	rc.HeartbeatTimeout = s.cfg.HeartbeatTimeout
+	rc.ElectionTimeout = s.cfg.ElectionTimeout
+	rc.LeaderLeaseTimeout = s.cfg.LeaderLeaseTimeout
+	rc.SnapshotInterval = s.cfg.SnapshotInterval
+	rc.SnapshotThreshold = s.cfg.SnapshotEntries
+	rc.TrailingLogs = s.cfg.TrailingEntries
+	// A server that is removed stays, as one that has no vote, until it is told to go.
+	rc.ShutdownOnRemove = false
+	rc.NoLegacyTelemetry = true
+	rc.Logger = newRaftLog(s.cfg.Log, "raft")
+	return rc
+}
+
+// oldestNeeded is the lowest index that the log has to keep: the one after the
+// older of the two snapshots, or 0, all of them, while there is one or none.
+func (s *Store) oldestNeeded() (uint64, error) {
+	metas, err := s.snapshots.List()
+	if err != nil || len(metas) < keepSnapshots {
+		return 0, err
+	}
+	return metas[keepSnapshots-1].Index + 1, nil
+}
+
+// explainStart says why raft could not start; the machine knows better when it was a
+// snapshot's content.
+func (s *Store) explainStart(err error) error {
+	if s.machine.halted != nil {
+		err = s.machine.halted
+	}
+	return fmt.Errorf("start from %s: %w", s.dir.path, err)
+}
+
+// hurryElection makes a lone voter stand for election at once. It has nobody to hear
+// from, so the time that a follower waits for its leader would only be lost.
+// Lowering the timeout makes raft look at it again, now; it is then put back.
+func (s *Store) hurryElection(rc *raft.Config) {
+	servers := s.raft.GetConfiguration().Configuration().Servers
+	if len(servers) != 1 || servers[0].ID != rc.LocalID || servers[0].Suffrage != raft.Voter {
+		return
+	}
+	usual := s.raft.ReloadableConfig()
+	if usual.HeartbeatTimeout-time.Millisecond < rc.LeaderLeaseTimeout {
+		return
+	}
+	hurried := usual
+	hurried.HeartbeatTimeout -= time.Millisecond
+	if err := s.raft.ReloadConfig(hurried); err != nil {
+		return
+	}
+	_ = s.raft.ReloadConfig(usual)
+}
+
+// PeerAddress is where other servers reach this one, with the port that was bound.
+func (s *Store) PeerAddress() string { return string(s.transport.LocalAddr()) }
+
+// Done is closed when the store has stopped: after Close, or because something
+// went wrong that it cannot go on from, which Err then says.
+func (s *Store) Done() <-chan struct{} { return s.done }
+
+// Err is why the store stopped by itself, or nil. After such an error nothing more is
+// applied or acknowledged; the process should Close the store and end.
+func (s *Store) Err() error {
+	if p := s.err.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// fail stops the store for good. It may be called from raft's own goroutines: it
+// does not wait.
+func (s *Store) fail(err error) {
+	s.failOnce.Do(func() {
+		s.err.Store(&err)
+		s.cfg.Log.Error("store stopped", "error", err)
+		close(s.failed)
+	})
+}
+
+// open is nil while the store takes calls.
+func (s *Store) open() error {
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("%w: %w", registry.ErrStopped, err)
+	}
+	select {
+	case <-s.closing:
+		return registry.ErrStopped
+	default:
+		return nil
+	}
+}
+
+// supervise takes everything down, once the store is closed or has failed.
+func (s *Store) supervise() {
+	select {
+	case <-s.failed:
+		// Known at once, also if taking down hangs on a broken disk.
+		s.doneOnce.Do(func() { close(s.done) })
+		s.closeOnce.Do(func() { close(s.closing) })
+	case <-s.closing:
+	}
+	s.tornErr = s.tearDown()
+	s.doneOnce.Do(func() { close(s.done) })
+	close(s.torn)
+}
+
+// tearDown stops everything in the order in which it depends on each other: who asks
+// raft for something before raft, since raft does not answer what it holds when
+// it is shut down; raft before what it writes to.
+func (s *Store) tearDown() error {
+	s.proposer.stop()
+	s.loops.Wait()
+	errs := []error{s.raft.Shutdown().Error()}
+	if t, ok := s.transport.(*raft.NetworkTransport); ok {
+		t.CloseStreams()
+	}
+	s.machine.hub.Close()
+	errs = append(errs, s.stores.close(), s.dir.close())
+	return errors.Join(errs...)
+}
+
+// Close stops the store: what is on its way into the log is finished, everything
+// else fails with registry.ErrStopped. It waits for every goroutine, and may be called
+// more than once.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() { close(s.closing) })
+	<-s.torn
+	return s.tornErr
+}
+
+// origin is who makes the calls of ctx, now.
+func origin(ctx context.Context) registry.Origin {
+	c := registry.CallerFrom(ctx)
+	return registry.Origin{Who: c.Identity, Why: c.Reason, When: time.Now()}
+}
+
+func (s *Store) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
+	if err := c.Validate(); err != nil {
+		return mvcc.Result{}, err
+	}
+	return s.leader().propose(ctx, c, nil)
+}
+
+// Range implements registry.Store.
+func (s *Store) Range(ctx context.Context, r registry.RangeRequest) (registry.RangeResult, error) {
+	if r.Consistency == registry.Stale {
+		if err := s.open(); err != nil {
+			return registry.RangeResult{}, err
+		}
+		age := s.age() // before the read: what comes in between only makes it fresher
+		res, err := s.machine.View().Range(r)
+		res.Age = age
+		return res, err
+	}
+	v, err := s.linearView(ctx)
+	if err != nil {
+		return registry.RangeResult{}, err
+	}
+	return v.Range(r)
+}
+
+// Txn implements registry.Store.
+func (s *Store) Txn(ctx context.Context, t registry.Txn) (registry.TxnResult, error) {
+	if !t.Writes() {
+		v, err := s.linearView(ctx)
+		if err != nil {
+			return registry.TxnResult{}, err
+		}
+		return v.ReadTxn(t)
+	}
+	if err := s.open(); err != nil {
+		return registry.TxnResult{}, err
+	}
+	if err := s.admit(&t); err != nil {
+		return registry.TxnResult{}, err
+	}
+	res, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Txn: &t})
+	if err != nil {
+		return registry.TxnResult{}, err
+	}
+	return *res.Txn, nil
+}
+
+// admit refuses transactions that may add to the state while it is over its limit.
+func (s *Store) admit(t *registry.Txn) error {
+	if s.cfg.MemoryLimit == 0 || !puts(t) {
+		return nil
+	}
+	if n := s.machine.View().Size().Memory(); n > s.cfg.MemoryLimit {
+		return fmt.Errorf("%w: %d bytes in use, the limit is %d", registry.ErrResourceExhausted, n, s.cfg.MemoryLimit)
+	}
+	return nil
+}
+
+func puts(t *registry.Txn) bool {
+	for _, ops := range [][]registry.Op{t.Then, t.Else} {
+		for i := range ops {
+			if ops[i].Put != nil || ops[i].Txn != nil && puts(ops[i].Txn) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Compact implements registry.Store.
+func (s *Store) Compact(ctx context.Context, space registry.Space, rev int64) error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	_, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Compact: &mvcc.Compact{Space: space, Revision: rev}})
+	return err
+}
+
+// Watch implements registry.Store.
+func (s *Store) Watch(ctx context.Context, r registry.WatchRequest) (registry.Watcher, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	return s.machine.hub.Watch(ctx, r)
+}
