@@ -1,0 +1,96 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+
+	"herald/httpserver/api"
+	"herald/registry"
+	"herald/registry/catalog"
+)
+
+// Services returns every service of the catalog, with the union of its tags.
+func (c *Client) Services(ctx context.Context, o ReadOptions) (map[string][]string, Meta, error) {
+	var services map[string][]string
+	meta, err := c.read(ctx, o.call("/v1/catalog/services", nil), &services)
+	return services, meta, err
+}
+
+// InstanceOptions selects instances of a service.
+type InstanceOptions struct {
+	ReadOptions
+	// Passing leaves out every instance of which a check, or one of its node's, is
+	// not passing.
+	Passing bool
+	// Tags must all be there, in any case.
+	Tags []string
+	// NodeMeta must all be there on the node.
+	NodeMeta map[string]string
+}
+
+// Instances returns the instances of a service with their nodes and checks. A
+// service that is not there has none.
+func (c *Client) Instances(ctx context.Context, service string, o InstanceOptions) ([]api.ServiceEntry, Meta, error) {
+	query := url.Values{}
+	if o.Passing {
+		query.Set("passing", "1")
+	}
+	for _, t := range o.Tags {
+		query.Add("tag", t)
+	}
+	for k, v := range o.NodeMeta {
+		query.Add("node-meta", k+":"+v)
+	}
+	var entries []api.ServiceEntry
+	meta, err := c.read(ctx, o.call("/v1/health/service/"+service, query), &entries)
+	return entries, meta, err
+}
+
+// Nodes returns every node of the catalog.
+func (c *Client) Nodes(ctx context.Context, o ReadOptions) ([]api.Node, Meta, error) {
+	var nodes []api.Node
+	meta, err := c.read(ctx, o.call("/v1/catalog/nodes", nil), &nodes)
+	return nodes, meta, err
+}
+
+// Register writes a node, and with it an instance and checks, into the catalog. They
+// end with lease; with 0 they stay until they are deregistered.
+func (c *Client) Register(ctx context.Context, r api.CatalogRegistration, lease registry.LeaseID) error {
+	query := url.Values{}
+	if lease != 0 {
+		query.Set("lease", api.LeaseID(lease).String())
+	}
+	return c.write(ctx, "/v1/catalog/register", query, r)
+}
+
+// Deregister removes a node, an instance or a check from the catalog.
+func (c *Client) Deregister(ctx context.Context, d api.CatalogDeregistration) error {
+	return c.write(ctx, "/v1/catalog/deregister", nil, d)
+}
+
+// Advertise brings the catalog's records of want's node in line with want: what
+// differs is written, attached to lease, and what want lacks is deleted.
+func (c *Client) Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error {
+	return c.write(ctx, "/v1/catalog/advertise", nil, api.Advertisement{
+		Lease: api.LeaseID(lease), Node: want.Node, Instances: want.Instances, Checks: want.Checks,
+	})
+}
+
+// write sends a document that may be sent again.
+func (c *Client) write(ctx context.Context, path string, query url.Values, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = c.do(ctx, put(path, query, body).again())
+	return err
+}
+
+func (c *Client) read(ctx context.Context, r call, v any) (Meta, error) {
+	rep, err := c.fetch(ctx, r, v)
+	if err != nil {
+		return Meta{}, err
+	}
+	return metaOf(rep.header), nil
+}

@@ -1,0 +1,100 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"herald/registry"
+)
+
+// Snapshot is a range of keys as it stood at an index.
+type Snapshot struct {
+	KVs []registry.KeyValue
+	Meta
+}
+
+// The bounds of the pause before a failed read is tried again.
+const (
+	minPause = 100 * time.Millisecond
+	maxPause = 10 * time.Second
+)
+
+// Watch follows every key that begins with prefix: it yields what there is, and
+// again whenever that has changed. Changes that come close together may be
+// yielded as one. Failures that pass (no server, no leader) are waited out; any
+// other is yielded and is the last. It ends without an error when ctx does.
+func (k KV) Watch(ctx context.Context, prefix string, o ReadOptions) iter.Seq2[Snapshot, error] {
+	return k.follow(ctx, o, func(ctx context.Context, o ReadOptions) ([]registry.KeyValue, Meta, error) {
+		return k.List(ctx, prefix, o)
+	})
+}
+
+// WatchKey follows one key as Watch does a prefix. While it does not exist,
+// Snapshot.KVs is empty.
+func (k KV) WatchKey(ctx context.Context, key string, o ReadOptions) iter.Seq2[Snapshot, error] {
+	return k.follow(ctx, o, func(ctx context.Context, o ReadOptions) ([]registry.KeyValue, Meta, error) {
+		return k.read(ctx, o.call(keyPath(key), nil))
+	})
+}
+
+func (k KV) follow(ctx context.Context, o ReadOptions, read func(context.Context, ReadOptions) ([]registry.KeyValue, Meta, error)) iter.Seq2[Snapshot, error] {
+	return func(yield func(Snapshot, error) bool) {
+		pause := minPause
+		for ctx.Err() == nil {
+			kvs, meta, err := read(ctx, o)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil && !passes(err):
+				yield(Snapshot{}, err)
+				return
+			case err != nil:
+				sleep(ctx, pause)
+				pause = min(2*pause, maxPause)
+				continue
+			}
+			pause = minPause
+			if meta.Index == o.Index {
+				continue // the wait was over
+			}
+			if !yield(Snapshot{KVs: kvs, Meta: meta}, nil) {
+				return
+			}
+			// An index below the one before means that the servers were restored: what
+			// follows is counted from there.
+			o.Index = meta.Index
+		}
+	}
+}
+
+// passes reports whether an error is of a kind that goes away.
+func passes(err error) bool {
+	var answered *Error
+	if !errors.As(err, &answered) {
+		return true // nobody answered
+	}
+	switch answered.Status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	for _, e := range []error{registry.ErrNoLeader, registry.ErrUnavailable, registry.ErrTimeout, registry.ErrStopped} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// sleep waits for d and up to half of it more, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d + time.Duration(rand.Int64N(int64(d)/2)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

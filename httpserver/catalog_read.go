@@ -1,0 +1,292 @@
+package httpserver
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"net/http"
+	"time"
+
+	"herald/httpserver/api"
+	"herald/registry"
+	"herald/registry/catalog"
+)
+
+// anything is the topic of an answer that more of the catalog goes into than one
+// topic covers: it rises with every change.
+var anything = catalog.Topic{Kind: math.MaxUint8}
+
+// catalogTimeout bounds how long a read waits for the catalog to have what the store
+// has. They are moments apart unless something is wrong.
+const catalogTimeout = 10 * time.Second
+
+// nothing is a range that no key is in: reading it tells a space's revision.
+var nothing = registry.RangeRequest{
+	Space: registry.SpaceCatalog, KeyRange: registry.KeyRange{Start: "b", End: "a"}, CountOnly: true,
+}
+
+// answer is the catalog as a query is to be answered from.
+type answer struct {
+	*catalog.Index
+	revision uint64 // of what was asked
+	age      time.Duration
+}
+
+// catalogRead returns the catalog as fresh as the query wants it, once what it
+// asks for has changed since the index that the client has, or its wait is over.
+// It sets the headers of the answer.
+func (s *surface) catalogRead(q *request, topic catalog.Topic) (answer, error) {
+	a, o, err := s.catalogWait(q, topic)
+	if err != nil {
+		return a, err
+	}
+	h := q.header()
+	s.readHeaders(h, a.revision, a.age)
+	h[api.HeaderConsistency] = modeHeaders[o.mode]
+	if o.cached {
+		// The catalog is kept up to date as it changes: it is always at hand.
+		h[api.HeaderCache] = []string{"HIT"}
+		h["Age"] = zero
+	}
+	return a, nil
+}
+
+func (s *surface) catalogWait(q *request, topic catalog.Topic) (answer, readOptions, error) {
+	o, err := parseReadOptions(&q.query)
+	if err != nil {
+		return answer{}, o, err
+	}
+	if err := unsupportedRead(&q.query); err != nil {
+		return answer{}, o, err
+	}
+	x, age, err := s.fresh(q.r.Context(), o.mode)
+	if err != nil {
+		return answer{}, o, err
+	}
+	revision := topicIndex(x, topic)
+	if o.index == 0 || revision > o.index {
+		return answer{x, revision, age}, o, nil
+	}
+	ctx, stop := s.blocking(q, &o)
+	defer stop()
+	after := int64(min(o.index, math.MaxInt64-1))
+	if topic == anything {
+		x, err = s.catalog.WaitRevision(ctx, after+1)
+		if err != nil {
+			x = s.catalog.Index()
+		}
+	} else {
+		x, err = s.catalog.Wait(ctx, topic, after)
+	}
+	if err != nil && (ctx.Err() == nil || q.r.Context().Err() != nil) {
+		return answer{}, o, err
+	}
+	// Who leads may have changed meanwhile.
+	res, err := s.read(q.r.Context(), modeStale, nothing)
+	return answer{x, topicIndex(x, topic), res.Age}, o, err
+}
+
+func topicIndex(x *catalog.Index, topic catalog.Topic) uint64 {
+	if topic == anything {
+		return index(x.Revision())
+	}
+	return index(x.TopicRevision(topic))
+}
+
+// fresh returns the catalog as fresh as the mode asks for, and how old it may be.
+func (s *surface) fresh(ctx context.Context, m mode) (*catalog.Index, time.Duration, error) {
+	res, err := s.read(ctx, m, nothing)
+	if err != nil {
+		return nil, 0, err
+	}
+	revision := res.Revision
+	if m == modeStale {
+		revision = 1 // whatever there is, once there is anything
+	}
+	x, err := s.contains(ctx, revision)
+	return x, res.Age, err
+}
+
+// contains returns the catalog once it contains a revision of the store.
+func (s *surface) contains(ctx context.Context, revision int64) (*catalog.Index, error) {
+	if x := s.catalog.Index(); x.Revision() >= revision {
+		return x, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, catalogTimeout, errBehind)
+	defer cancel()
+	x, err := s.catalog.WaitRevision(ctx, revision)
+	if err != nil && context.Cause(ctx) == errBehind {
+		err = errBehind
+	}
+	return x, err
+}
+
+var errBehind = refuse(http.StatusServiceUnavailable, "The catalog has not caught up with the store in 10 s; look at the server's log.")
+
+// catalogDatacenters is GET /v1/catalog/datacenters.
+func (s *surface) catalogDatacenters(q *request) error {
+	return q.json(http.StatusOK, []string{s.datacenter})
+}
+
+// catalogServices is GET /v1/catalog/services: every service with the union of its
+// tags, or with ?node-meta= those of the nodes that have it.
+func (s *surface) catalogServices(q *request) error {
+	sel := parseSelection(&q.query)
+	topic := catalog.ServicesTopic
+	if len(sel.meta) > 0 {
+		topic = anything
+	}
+	x, err := s.catalogRead(q, topic)
+	if err != nil {
+		return err
+	}
+	return q.rendered(0, func(b []byte) []byte {
+		b = append(b, '{')
+		for svc := range x.Services() {
+			tags, some := svc.Tags(), true
+			if len(sel.meta) > 0 {
+				tags, some = sel.tagsOf(svc)
+			}
+			if !some {
+				continue
+			}
+			if len(b) > 1 {
+				b = append(b, ',')
+			}
+			b = append(appendString(b, svc.Name), ':')
+			b = appendStrings(b, tags)
+		}
+		return append(b, '}')
+	})
+}
+
+// tagsOf is the union of the tags of the selected instances; some is false if
+// there are none.
+func (sel *selection) tagsOf(svc *catalog.Service) (tags []string, some bool) {
+	seen := map[string]bool{}
+	for _, i := range svc.Instances() {
+		if !sel.node(i.Host) {
+			continue
+		}
+		some = true
+		for _, t := range i.Tags {
+			if !seen[t] {
+				seen[t] = true
+				tags = append(tags, t)
+			}
+		}
+	}
+	return tags, some
+}
+
+func appendStrings(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, v := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, v)
+	}
+	return append(b, ']')
+}
+
+// catalogService is GET /v1/catalog/service/<service>: its instances, flat.
+func (s *surface) catalogService(q *request) error {
+	sel := parseSelection(&q.query)
+	return s.ofService(q, "catalog", &sel, func(v view, svc *catalog.Service) any {
+		list := []api.CatalogService{}
+		for _, i := range sel.instances(svc) {
+			list = append(list, v.catalogService(i))
+		}
+		return list
+	})
+}
+
+// ofService answers about one service. The answer is rendered once for every
+// version of the service.
+func (s *surface) ofService(q *request, kind string, sel *selection, build func(view, *catalog.Service) any) error {
+	name, err := q.need("Missing service name")
+	if err != nil {
+		return err
+	}
+	x, err := s.catalogRead(q, catalog.ServiceTopic(name))
+	if err != nil {
+		return err
+	}
+	svc := x.Service(name)
+	if svc == nil {
+		return q.jsonBytes(emptyList)
+	}
+	return q.jsonBytes(svc.Memo(sel.key(kind), func() []byte {
+		b, err := json.Marshal(build(view{s.datacenter}, svc))
+		if err != nil {
+			panic(err) // what is built are plain values
+		}
+		return b
+	}))
+}
+
+var emptyList = []byte("[]")
+
+// catalogNodes is GET /v1/catalog/nodes.
+func (s *surface) catalogNodes(q *request) error {
+	sel := parseSelection(&q.query)
+	x, err := s.catalogRead(q, catalog.NodesTopic)
+	if err != nil {
+		return err
+	}
+	list := []*api.Node{}
+	for n := range x.Nodes() {
+		if sel.node(n) {
+			list = append(list, view{s.datacenter}.node(n))
+		}
+	}
+	return q.json(http.StatusOK, list)
+}
+
+// catalogNode is GET /v1/catalog/node/<node>: the node and its instances by id.
+func (s *surface) catalogNode(q *request) error {
+	n, err := s.nodeNamed(q)
+	if err != nil {
+		return err
+	}
+	if n == nil {
+		return q.json(http.StatusOK, nil)
+	}
+	v := view{s.datacenter}
+	out := api.CatalogNode{Node: v.node(n), Services: map[string]api.NodeService{}}
+	for _, i := range n.Instances() {
+		out.Services[i.ID] = *v.nodeService(i)
+	}
+	return q.json(http.StatusOK, out)
+}
+
+// catalogNodeServices is GET /v1/catalog/node-services/<node>: the same, as a list.
+func (s *surface) catalogNodeServices(q *request) error {
+	n, err := s.nodeNamed(q)
+	if err != nil {
+		return err
+	}
+	var out api.CatalogNodeServices
+	if n != nil {
+		v := view{s.datacenter}
+		out = api.CatalogNodeServices{Node: v.node(n), Services: []api.NodeService{}}
+		for _, i := range n.Instances() {
+			out.Services = append(out.Services, *v.nodeService(i))
+		}
+	}
+	return q.json(http.StatusOK, out)
+}
+
+// nodeNamed reads the node that the request names, nil if there is none.
+func (s *surface) nodeNamed(q *request) (*catalog.Node, error) {
+	name, err := q.need("Missing node name")
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.catalogRead(q, catalog.NodeTopic(name))
+	if err != nil {
+		return nil, err
+	}
+	return x.Node(name), nil
+}

@@ -1,0 +1,58 @@
+package httpserver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Config is the door's settings.
+type Config struct {
+	Address       string `config:"address" usage:"address and port to serve HTTP on"`
+	MaxValueBytes int    `config:"max_value_bytes" usage:"largest value that a key may be put with, in bytes"`
+	MaxBodyBytes  int    `config:"max_body_bytes" usage:"largest JSON body of a request, in bytes"`
+	// ReadHeaderTimeout and ReadBodyTimeout bound how long a client may take to send
+	// a request, so that slow ones cannot hold every connection.
+	ReadHeaderTimeout time.Duration `config:"read_header_timeout" usage:"how long a client may take to send a request's headers"`
+	ReadBodyTimeout   time.Duration `config:"read_body_timeout" usage:"how long a client may take to send a request's body"`
+	IdleTimeout       time.Duration `config:"idle_timeout" usage:"how long an unused connection is kept open"`
+	Pprof             bool          `config:"pprof" usage:"serve profiles of the process under /debug/pprof/"`
+}
+
+// DefaultConfig returns the settings that hold unless the user says otherwise.
+func DefaultConfig() Config {
+	return Config{
+		Address:           "127.0.0.1:8500",
+		MaxValueBytes:     512 << 10,
+		MaxBodyBytes:      16 << 20,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadBodyTimeout:   time.Minute,
+		IdleTimeout:       5 * time.Minute,
+	}
+}
+
+// Validate says what is wrong with the settings.
+func (c *Config) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Address); err != nil {
+		errs = append(errs, fmt.Errorf("address: want host:port, such as 127.0.0.1:8500: %w", err))
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"max_value_bytes", c.MaxValueBytes}, {"max_body_bytes", c.MaxBodyBytes}} {
+		if n.value < 1 {
+			errs = append(errs, fmt.Errorf("%s: want at least 1, have %d", n.name, n.value))
+		}
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"read_header_timeout", c.ReadHeaderTimeout}, {"read_body_timeout", c.ReadBodyTimeout}, {"idle_timeout", c.IdleTimeout}} {
+		if d.value <= 0 {
+			errs = append(errs, fmt.Errorf("%s: want more than 0, have %v", d.name, d.value))
+		}
+	}
+	return errors.Join(errs...)
+}

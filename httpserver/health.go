@@ -1,0 +1,88 @@
+package httpserver
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"herald/httpserver/api"
+	"herald/registry/catalog"
+)
+
+// healthService is GET /v1/health/service/<service>: its instances with their nodes
+// and checks; with ?passing only those of which nothing is wrong.
+func (s *surface) healthService(q *request) error {
+	sel := parseSelection(&q.query)
+	if v, ok := q.query.lookup("passing"); ok {
+		sel.passing = true
+		if v != "" {
+			var err error
+			if sel.passing, err = strconv.ParseBool(v); err != nil {
+				return refuse(http.StatusBadRequest, "Invalid value for ?passing")
+			}
+		}
+	}
+	return s.ofService(q, "health", &sel, func(v view, svc *catalog.Service) any {
+		list := []api.ServiceEntry{}
+		for _, i := range sel.instances(svc) {
+			list = append(list, v.entry(i))
+		}
+		return list
+	})
+}
+
+// healthChecks is GET /v1/health/checks/<service>: the checks of its instances.
+func (s *surface) healthChecks(q *request) error {
+	sel := parseSelection(&q.query)
+	sel.tags = nil // the endpoint does not know them
+	return s.ofService(q, "checks", &sel, func(v view, svc *catalog.Service) any {
+		list := []api.HealthCheck{}
+		for _, i := range sel.instances(svc) {
+			list = append(list, v.ownChecks(i)...)
+		}
+		return list
+	})
+}
+
+// healthNode is GET /v1/health/node/<node>: every check on it.
+func (s *surface) healthNode(q *request) error {
+	n, err := s.nodeNamed(q)
+	if err != nil {
+		return err
+	}
+	list := []api.HealthCheck{}
+	if n != nil {
+		list = view{s.datacenter}.nodeChecks(n)
+	}
+	return q.json(http.StatusOK, list)
+}
+
+// healthState is GET /v1/health/state/<state>: every check in that state, or with
+// "any" every check. A state that there is none of has no checks.
+func (s *surface) healthState(q *request) error {
+	state, err := q.need("Missing check state")
+	if err != nil {
+		return err
+	}
+	sel := parseSelection(&q.query)
+	topic := catalog.ChecksTopic
+	if len(sel.meta) > 0 {
+		topic = anything
+	}
+	x, err := s.catalogRead(q, topic)
+	if err != nil {
+		return err
+	}
+	list := []api.HealthCheck{}
+	for n := range x.Nodes() {
+		if !sel.node(n) {
+			continue
+		}
+		for _, c := range (view{s.datacenter}).nodeChecks(n) {
+			if state == "any" || strings.EqualFold(c.Status, state) {
+				list = append(list, c)
+			}
+		}
+	}
+	return q.json(http.StatusOK, list)
+}

@@ -1,0 +1,188 @@
+package httpserver
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"herald/httpserver/api"
+	"herald/registry"
+)
+
+// kvPut is PUT /v1/kv/<key>. Everything it depends on is decided when the
+// transaction is applied; a put that changes nothing writes nothing.
+func (s *surface) kvPut(q *request) error {
+	key, err := q.need("Missing key name")
+	if err != nil {
+		return err
+	}
+	if err := q.conflicts("cas", "acquire", "release"); err != nil {
+		return err
+	}
+	flags, err := q.uint("flags")
+	if err != nil {
+		return err
+	}
+	t, err := q.kvCompare(key)
+	if err != nil {
+		return err
+	}
+	if err := q.refuseSessions(); err != nil {
+		return err
+	}
+	ctx := q.caller(registry.ReasonClient)
+	value, err := s.readBody(q, s.cfg.MaxValueBytes, "max_value_bytes")
+	if err != nil {
+		return err
+	}
+	lease, granted, err := s.kvLease(ctx, q)
+	if err != nil {
+		return err
+	}
+	t.Then = []registry.Op{{Put: &registry.PutRequest{
+		Space: registry.SpaceKV, Key: key, Value: value, Flags: flags, Lease: lease,
+		Lock: registry.LockForget, IfChanged: true,
+	}}}
+	res, err := s.store.Txn(ctx, t)
+	if granted {
+		if err != nil || !res.Succeeded {
+			s.dropLease(ctx, lease)
+		} else {
+			q.header()[api.HeaderLease] = []string{api.LeaseID(lease).String()}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return q.bool(res.Succeeded)
+}
+
+// kvDelete is DELETE /v1/kv/<key>. A key that is not there is deleted already,
+// also with ?cas=.
+func (s *surface) kvDelete(q *request) error {
+	recurse := q.query.has("recurse")
+	if q.arg == "" && !recurse {
+		return refuse(http.StatusBadRequest, "Missing key name")
+	}
+	if err := q.conflicts("recurse", "cas"); err != nil {
+		return err
+	}
+	keys := registry.One(q.arg)
+	var t registry.Txn
+	if recurse {
+		keys = registry.Prefix(q.arg)
+	} else if q.query.has("cas") {
+		cas, err := q.uint("cas")
+		if err != nil {
+			return err
+		}
+		t.Compare = []registry.Compare{{Space: registry.SpaceKV, KeyRange: keys, Target: registry.CompareMod, Int: casRevision(cas)}}
+		t.Else = []registry.Op{{Range: &registry.RangeRequest{Space: registry.SpaceKV, KeyRange: keys, CountOnly: true}}}
+	}
+	t.Then = []registry.Op{{Delete: &registry.DeleteRequest{Space: registry.SpaceKV, KeyRange: keys}}}
+	res, err := s.store.Txn(q.caller(registry.ReasonClient), t)
+	if err != nil {
+		return err
+	}
+	return q.bool(res.Succeeded || res.Results[0].Range.Count == 0)
+}
+
+// kvCompare compiles ?cas= of a put: 0 wants the key absent, anything else wants
+// it as that index left it.
+func (q *request) kvCompare(key string) (t registry.Txn, err error) {
+	if !q.query.has("cas") {
+		return t, nil
+	}
+	cas, err := q.uint("cas")
+	if err != nil {
+		return t, err
+	}
+	c := registry.Compare{Space: registry.SpaceKV, KeyRange: registry.One(key), Target: registry.CompareMod, Int: casRevision(cas)}
+	if cas == 0 {
+		c.Target, c.Int = registry.CompareCreate, 0
+	}
+	t.Compare = []registry.Compare{c}
+	return t, nil
+}
+
+// casRevision is the revision that a ?cas= means. None is -1, which 0 and what
+// no revision can be are: a missing key has revision 0, and must not match.
+func casRevision(cas uint64) int64 {
+	if cas == 0 || cas > math.MaxInt64 {
+		return -1
+	}
+	return int64(cas)
+}
+
+// uint returns a parameter that is a number of 64 bits, 0 if it is absent. Clients
+// of this API expect 500 for one that is not.
+func (q *request) uint(name string) (uint64, error) {
+	v, ok := q.query.lookup(name)
+	if !ok {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(v, 10, 64)
+	if err != nil {
+		return 0, refusef(http.StatusInternalServerError, "Invalid value %q for ?%s=: want a whole number from 0 to %d", v, name, uint64(math.MaxUint64))
+	}
+	return n, nil
+}
+
+// conflicts refuses more than one of several parameters.
+func (q *request) conflicts(names ...string) error {
+	var there []string
+	for _, n := range names {
+		if q.query.has(n) {
+			there = append(there, n)
+		}
+	}
+	if len(there) < 2 {
+		return nil
+	}
+	slices.Sort(there)
+	return refuse(http.StatusBadRequest, "Conflicting flags: "+strings.Join(there, "&"))
+}
+
+// refuseSessions refuses ?acquire= and ?release=: a lock belongs to a session, and
+// there are none, so that whichever is named does not exist.
+func (q *request) refuseSessions() error {
+	for _, name := range [...]string{"acquire", "release"} {
+		if v, ok := q.query.lookup(name); ok {
+			if v == "" {
+				return refusef(http.StatusInternalServerError, "missing session: ?%s= names none", name)
+			}
+			return refusef(http.StatusInternalServerError, "invalid session %q: this version of Herald has no sessions; use ?lease= or ?cas=", v)
+		}
+	}
+	return nil
+}
+
+// kvLease returns the lease that a put attaches its key to: ?lease= names one,
+// ?ttl= asks for a new one, which is then the caller's to drop.
+func (s *surface) kvLease(ctx context.Context, q *request) (id registry.LeaseID, granted bool, err error) {
+	ttl, ok := q.query.lookup("ttl")
+	if !ok {
+		id, err = q.lease()
+		return id, false, err
+	}
+	if q.query.has("lease") {
+		return 0, false, refuse(http.StatusBadRequest, "Conflicting flags: lease&ttl")
+	}
+	d, err := time.ParseDuration(ttl)
+	if err != nil || d <= 0 {
+		return 0, false, because(registry.ErrInvalidTTL, http.StatusBadRequest, "Invalid ttl %q: want a duration above 0, such as 30s", ttl)
+	}
+	l, err := s.store.GrantLease(ctx, 0, d)
+	return l.ID, err == nil, err
+}
+
+// dropLease ends a lease that came to hold nothing. If that fails it ends by itself.
+func (s *surface) dropLease(ctx context.Context, id registry.LeaseID) {
+	if err := s.store.RevokeLease(ctx, id); err != nil {
+		s.log.Warn("a lease that holds nothing is left to run out", "lease", id, "error", err)
+	}
+}

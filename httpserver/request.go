@@ -1,0 +1,93 @@
+package httpserver
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"herald/httpserver/api"
+	"herald/registry"
+)
+
+// request is one request under way. It is used by its own goroutine alone and
+// again once that is done.
+type request struct {
+	w http.ResponseWriter
+	r *http.Request
+	// arg is what follows the route's path, unescaped.
+	arg   string
+	query params
+	// blocked says that the request waited for a change.
+	blocked bool
+}
+
+func (q *request) reset(w http.ResponseWriter, r *http.Request, path string) {
+	q.w, q.r, q.blocked = w, r, false
+	q.arg = ""
+	if strings.HasSuffix(path, "/") {
+		// Of a path like /v1/kv, without the slash, nothing is left either.
+		q.arg, _ = strings.CutPrefix(r.URL.Path, path)
+		if len(r.URL.Path) < len(path) {
+			q.arg = ""
+		}
+	}
+}
+
+func (q *request) release() {
+	q.w, q.r, q.arg = nil, nil, ""
+	q.query.clear()
+}
+
+func (q *request) header() http.Header { return q.w.Header() }
+
+// caller returns the request's context, with who asks and why for the store.
+func (q *request) caller(why registry.Reason) context.Context {
+	host, _, err := net.SplitHostPort(q.r.RemoteAddr)
+	if err != nil {
+		host = q.r.RemoteAddr
+	}
+	return registry.WithCaller(q.r.Context(), registry.Caller{Identity: "http:" + host, Reason: why})
+}
+
+// need returns the request's argument, or refuses with what is missing.
+func (q *request) need(missing string) (string, error) {
+	if q.arg == "" {
+		return "", refuse(http.StatusBadRequest, missing)
+	}
+	return q.arg, nil
+}
+
+// lease returns the lease that ?lease= names, 0 if there is none.
+func (q *request) lease() (registry.LeaseID, error) {
+	v, ok := q.query.lookup("lease")
+	if !ok {
+		return 0, nil
+	}
+	id, err := api.ParseLeaseID(v)
+	if err != nil || id == 0 {
+		return 0, refusef(http.StatusBadRequest, "Invalid lease %q: want the id that /v1/lease/grant returned", v)
+	}
+	return registry.LeaseID(id), nil
+}
+
+// Values of headers that are the same for every request; nothing may append to them.
+var (
+	isJSON  = []string{"application/json"}
+	isPlain = []string{"text/plain"}
+	isText  = []string{"text/plain; charset=utf-8"}
+	yes     = []string{"true"}
+	no      = []string{"false"}
+	zero    = []string{"0"}
+	nosniff = []string{"nosniff"}
+	sandbox = []string{"sandbox"}
+)
+
+// headerUint returns n as the value of a header.
+func headerUint(n uint64) []string {
+	if n == 0 {
+		return zero
+	}
+	return []string{strconv.FormatUint(n, 10)}
+}

@@ -1,0 +1,91 @@
+package httpserver
+
+// route is one path of the surface, with a handler for each method it takes.
+type route struct {
+	// path is literal; one that ends in "/" takes every path below it, and what
+	// follows is the request's argument, unescaped.
+	path             string
+	get, put, delete handler
+	// scope says who answers.
+	scope scope
+}
+
+// handler answers a request, or returns why it cannot.
+type handler func(*request) error
+
+// scope says which process answers a route.
+type scope uint8
+
+const (
+	// cluster is answered by a server; an agent's process passes it on to one.
+	cluster scope = iota
+	// local is answered by the process that is asked, about itself.
+	local
+)
+
+// routes is the whole surface.
+func (s *surface) routes() []route {
+	all := []route{
+		// Keys.
+		{path: "/v1/kv/", get: s.kvGet, put: s.kvPut, delete: s.kvDelete},
+
+		// The catalog: nodes, services and checks.
+		{path: "/v1/catalog/datacenters", get: s.catalogDatacenters},
+		{path: "/v1/catalog/services", get: s.catalogServices},
+		{path: "/v1/catalog/service/", get: s.catalogService},
+		{path: "/v1/catalog/nodes", get: s.catalogNodes},
+		{path: "/v1/catalog/node/", get: s.catalogNode},
+		{path: "/v1/catalog/node-services/", get: s.catalogNodeServices},
+		{path: "/v1/catalog/register", put: s.catalogRegister},
+		{path: "/v1/catalog/deregister", put: s.catalogDeregister},
+		{path: "/v1/catalog/advertise", put: s.catalogAdvertise},
+
+		// The catalog with health.
+		{path: "/v1/health/service/", get: s.healthService},
+		{path: "/v1/health/node/", get: s.healthNode},
+		{path: "/v1/health/checks/", get: s.healthChecks},
+		{path: "/v1/health/state/", get: s.healthState},
+
+		// The local agent.
+		{path: "/v1/agent/self", get: s.agentSelf, scope: local},
+		{path: "/v1/agent/members", get: s.agentMembers, scope: local},
+		{path: "/v1/agent/version", get: s.agentVersion, scope: local},
+		{path: "/v1/agent/maintenance", put: s.agentNodeMaintenance, scope: local},
+		{path: "/v1/agent/services", get: s.agentServices, scope: local},
+		{path: "/v1/agent/service/register", put: s.agentRegisterService, scope: local},
+		{path: "/v1/agent/service/deregister/", put: s.agentDeregisterService, scope: local},
+		{path: "/v1/agent/service/maintenance/", put: s.agentServiceMaintenance, scope: local},
+		{path: "/v1/agent/service/", get: s.agentService, scope: local},
+		{path: "/v1/agent/checks", get: s.agentChecks, scope: local},
+		{path: "/v1/agent/check/register", put: s.agentRegisterCheck, scope: local},
+		{path: "/v1/agent/check/deregister/", put: s.agentDeregisterCheck, scope: local},
+		{path: "/v1/agent/check/pass/", put: s.agentCheckPass, scope: local},
+		{path: "/v1/agent/check/warn/", put: s.agentCheckWarn, scope: local},
+		{path: "/v1/agent/check/fail/", put: s.agentCheckFail, scope: local},
+		{path: "/v1/agent/check/update/", put: s.agentCheckUpdate, scope: local},
+		{path: "/v1/agent/health/service/id/", get: s.agentHealthByID, scope: local},
+		{path: "/v1/agent/health/service/name/", get: s.agentHealthByName, scope: local},
+
+		// Leases (Herald's own).
+		{path: "/v1/lease/grant", put: s.leaseGrant},
+		{path: "/v1/lease/keepalive/", put: s.leaseKeepAlive},
+		{path: "/v1/lease/revoke/", put: s.leaseRevoke},
+		{path: "/v1/lease/", get: s.leaseGet},
+		{path: "/v1/leases", get: s.leaseList},
+
+		// The cluster.
+		{path: "/v1/status/leader", get: s.statusLeader},
+		{path: "/v1/status/peers", get: s.statusPeers},
+		{path: "/v1/operator/raft/configuration", get: s.raftConfiguration},
+		{path: "/v1/members", get: s.members},
+
+		// The process.
+		{path: "/metrics", get: s.metricsText, scope: local},
+		{path: "/healthz", get: s.healthz, scope: local},
+		{path: "/readyz", get: s.readyz, scope: local},
+	}
+	if s.cfg.Pprof {
+		all = append(all, route{path: "/debug/pprof/", get: s.pprof, scope: local})
+	}
+	return all
+}

@@ -1,0 +1,74 @@
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"herald/registry"
+	"herald/registry/catalog"
+	"herald/registry/plugin"
+)
+
+// surface answers requests. It is safe for concurrent use and holds nothing that
+// changes but counters.
+type surface struct {
+	cfg        Config
+	node       string
+	datacenter string
+	version    string
+
+	store   registry.Store   // nil in an agent's process
+	cluster registry.Cluster // nil in an agent's process
+	catalog *catalog.Catalog
+	agent   registry.Agent
+	forward *forwarder // nil in a server's process
+
+	log            *slog.Logger
+	metrics        *metrics
+	metricsHandler http.Handler
+	ready          func() error
+
+	// draining ends when the door stops: blocked queries then answer with what
+	// they have.
+	draining context.Context
+	drain    context.CancelFunc
+	requests sync.Pool // of *request
+}
+
+func newSurface(cfg Config, h *plugin.Host) (*surface, error) {
+	if h.Store == nil && len(h.Servers) == 0 {
+		return nil, errors.New("the process has no store, and no servers to pass requests on to")
+	}
+	s := &surface{
+		cfg: cfg, node: h.Node, datacenter: h.Datacenter, version: h.Version,
+		store: h.Store, cluster: h.Cluster, catalog: h.Catalog, agent: h.Agent,
+		log: h.Log, metricsHandler: h.MetricsHandler, ready: h.Ready,
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.store == nil {
+		f, err := newForwarder(h.Node, h.Servers, s.log)
+		if err != nil {
+			return nil, err
+		}
+		s.forward = f
+	}
+	s.metrics = newMetrics(h.Metrics)
+	s.requests.New = func() any { return new(request) }
+	s.draining, s.drain = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// close lets every blocked query go. More calls do nothing more.
+func (s *surface) close() { s.drain() }
+
+// settle gives back what outlives the requests.
+func (s *surface) settle() {
+	if s.forward != nil {
+		s.forward.close()
+	}
+}
