@@ -45,6 +45,10 @@ func (h *handler) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 			h.metrics.count(0, dns.RcodeServerFailure)
 		}
 	}()
+	h.serve(w, r)
+}
+
+func (h *handler) serve(w dns.ResponseWriter, r *dns.Msg) {
 	start := time.Now()
 	buf := h.buffer()
 	q, ok := readQuery(r, h.stream)

@@ -69,8 +69,34 @@ func (w *worker) alias(owner int, l *lookup, host string, ttl uint32, depth int)
 		return end{found, owner, l}
 	}
 	to := w.parse(w.name(data))
-	if to.kind == kindOutside {
+	w.followed = append(w.followed, owner)
+	if to.kind == kindOutside || w.circular(data) {
 		return end{found, owner, l}
 	}
 	return w.resolve(data, &to, depth+1)
+}
+
+// circular reports whether the name at at is one that an alias was followed from.
+func (w *worker) circular(at int) bool {
+	name := w.name(at)
+	for _, from := range w.followed {
+		if sameName(name, w.name(from)) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameName reports whether two names in wire form are equal, whatever their case.
+// The bytes that are lengths are below those of letters.
+func sameName(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
 }

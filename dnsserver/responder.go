@@ -100,6 +100,8 @@ type worker struct {
 	targets   seen[targetKey]
 	services  seen[serviceKey]
 	texts     []textOwner
+	// followed are where the names stand that aliases were followed from.
+	followed []int
 }
 
 // outcome is what became of a question that was looked up.
@@ -123,6 +125,7 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	}
 	defer w.release(r)
 	w.responder, w.index, w.query, w.random = r, x, q, random
+	w.followed = w.followed[:0]
 	w.begin(dst, q)
 	w.limit = r.sizing.limit(q)
 
