@@ -21,7 +21,7 @@ type History interface {
 }
 
 // maxPending bounds how many states wait for the hub's goroutine. See Publish.
-const maxPending = 16
+const maxPending = 256
 
 // Hub fans applied commits out to watchers. Its methods may be called by any
 // number of goroutines, but Publish and Reset only by the one that applies.

@@ -1,0 +1,198 @@
+package storetest
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"herald/registry"
+)
+
+// leaseCases are leases, but for their running out.
+var leaseCases = []testCase{
+	{"granted", func(s *subject) {
+		const ttl = time.Hour
+		l, err := s.GrantLease(s.ctx, 0, ttl)
+		s.isError("GrantLease", err, nil)
+		if l.ID <= 0 {
+			s.Errorf("a picked id: got %d, want one above 0", l.ID)
+		}
+		s.equal("TTL", l.TTL, ttl)
+		if l.Remaining <= ttl-patience || l.Remaining > ttl {
+			s.Errorf("Remaining: got %v of %v", l.Remaining, ttl)
+		}
+		for _, id := range []registry.LeaseID{7, -7} {
+			l, err = s.GrantLease(s.ctx, id, ttl)
+			s.isError("GrantLease", err, nil)
+			s.equal("a chosen id", l.ID, id)
+		}
+		_, err = s.GrantLease(s.ctx, -7, ttl)
+		s.isError("a taken id", err, registry.ErrLeaseExists)
+		s.revoke(-7)
+		_, err = s.GrantLease(s.ctx, -7, ttl)
+		s.isError("an id that is free again", err, nil)
+	}},
+	{"times to live out of range", func(s *subject) {
+		for _, ttl := range []time.Duration{-1, -time.Hour, registry.MaxTTL + 1} {
+			_, err := s.GrantLease(s.ctx, 1, ttl)
+			s.isError(ttl.String(), err, registry.ErrInvalidTTL)
+		}
+		for _, ttl := range []time.Duration{registry.MaxTTL, registry.NoTTL} {
+			id := s.grant(ttl)
+			l, err := s.Lease(s.ctx, id, false)
+			s.isError("Lease", err, nil)
+			s.equal("TTL", l.TTL, ttl)
+			l, err = s.KeepAlive(s.ctx, id)
+			s.isError("KeepAlive", err, nil)
+			s.equal("TTL", l.TTL, ttl)
+		}
+	}},
+	{"listed", func(s *subject) {
+		ids, err := s.ListLeases(s.ctx)
+		s.isError("ListLeases", err, nil)
+		s.equal("at first", len(ids), 0)
+		for _, id := range []registry.LeaseID{5, -3, 9} {
+			if _, err := s.GrantLease(s.ctx, id, time.Hour); err != nil {
+				s.Fatal(err)
+			}
+		}
+		s.revoke(9)
+		ids, err = s.ListLeases(s.ctx)
+		s.isError("ListLeases", err, nil)
+		if !slices.Equal(ids, []registry.LeaseID{-3, 5}) {
+			s.Errorf("ListLeases: got %v, want [-3 5]", ids)
+		}
+	}},
+	{"its keys", func(s *subject) {
+		id, other := s.grant(time.Hour), s.grant(time.Hour)
+		s.putAs(registry.PutRequest{Key: "b", Lease: id})
+		s.putAs(registry.PutRequest{Key: "a", Lease: id})
+		s.putAs(registry.PutRequest{Key: "moved", Lease: id})
+		s.putAs(registry.PutRequest{Key: "moved", Lease: other})
+		s.putAs(registry.PutRequest{Key: "gone", Lease: id})
+		s.del(registry.One("gone"))
+		s.putAs(registry.PutRequest{Key: "locked", Lock: registry.LockAcquire, Holder: id})
+		s.putAs(registry.PutRequest{Key: "both", Lease: id, Lock: registry.LockAcquire, Holder: id})
+		s.putAs(registry.PutRequest{Space: registry.SpaceCatalog, Key: "a", Lease: id})
+		l, err := s.Lease(s.ctx, id, true)
+		s.isError("Lease", err, nil)
+		s.equal("Keys", showKeys(l.Keys), "kv/a kv/b kv/both kv/locked catalog/a")
+		l, err = s.Lease(s.ctx, id, false)
+		s.isError("Lease", err, nil)
+		s.equal("Keys, not asked for", len(l.Keys), 0)
+	}},
+	{"revoked, with its keys", func(s *subject) {
+		first, second := s.grant(time.Hour), s.grant(time.Hour)
+		for _, key := range []string{"c", "a", "b"} {
+			s.putAs(registry.PutRequest{Key: key, Lease: first})
+		}
+		s.putAs(registry.PutRequest{Space: registry.SpaceCatalog, Key: "n", Lease: first})
+		s.putAs(registry.PutRequest{Key: "d", Lease: second})
+		s.put("kept", "1")
+		kv := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		catalog := s.watch(registry.WatchRequest{Space: registry.SpaceCatalog, KeyRange: registry.All()})
+		s.revoke(first, second)
+		s.holds("kept=1")
+		s.sees(kv, "7:-a,-b,-c 8:-d")
+		s.sees(catalog, "3:-n")
+		s.revisionIs(registry.SpaceKV, 8)
+		s.revisionIs(registry.SpaceSession, 1)
+		_, err := s.Lease(s.ctx, first, false)
+		s.isError("Lease", err, registry.ErrLeaseNotFound)
+		_, err = s.KeepAlive(s.ctx, first)
+		s.isError("KeepAlive", err, registry.ErrLeaseNotFound)
+		s.fails(registry.ErrLeaseNotFound, op(registry.PutRequest{Key: "late", Lease: first}))
+	}},
+	{"one of several is unknown", func(s *subject) {
+		id := s.grant(time.Hour)
+		s.putAs(registry.PutRequest{Key: "a", Lease: id})
+		s.isError("RevokeLease", s.RevokeLease(s.ctx, 1234, id), registry.ErrLeaseNotFound)
+		s.holds("")
+		s.isError("RevokeLease again", s.RevokeLease(s.ctx, id), registry.ErrLeaseNotFound)
+		s.isError("RevokeLease of none", s.RevokeLease(s.ctx), nil)
+	}},
+	{"unknown", func(s *subject) {
+		_, err := s.Lease(s.ctx, 1, true)
+		s.isError("Lease", err, registry.ErrLeaseNotFound)
+		_, err = s.KeepAlive(s.ctx, 1)
+		s.isError("KeepAlive", err, registry.ErrLeaseNotFound)
+	}},
+}
+
+// expiryCases are leases that run out. They wait for real seconds, and share them.
+var expiryCases = []testCase{
+	{"by its time to live, never early", func(s *subject) {
+		const ttl = 500 * time.Millisecond
+		w := s.watch(registry.WatchRequest{KeyRange: registry.Prefix("dies/")})
+		started := time.Now()
+		id := s.grant(ttl)
+		for _, key := range []string{"dies/a", "dies/b"} {
+			s.putAs(registry.PutRequest{Key: key, Lease: id})
+		}
+		s.putAs(registry.PutRequest{Key: "stays/locked", Lock: registry.LockAcquire, Holder: id})
+		s.sees(w, "2:dies/a= 3:dies/b=")
+		end := s.next(w, 1)[0]
+		if took := time.Since(started); took < ttl {
+			s.Errorf("ended after %v, before its time to live of %v", took, ttl)
+		}
+		s.equal("its keys", showCommits([]registry.Commit{end}), "5:-dies/a,-dies/b")
+		s.equal("Why", end.Origin.Why, registry.ReasonLeaseEnd)
+		_, err := s.KeepAlive(s.ctx, id)
+		s.isError("KeepAlive afterwards", err, registry.ErrLeaseNotFound)
+		s.equal("the lock it held", s.mustGet("stays/locked").Lock, registry.Lock{Count: 1})
+	}},
+	{"kept alive it lives", func(s *subject) {
+		const ttl = 1500 * time.Millisecond
+		id := s.grant(ttl)
+		s.putAs(registry.PutRequest{Key: "a", Lease: id})
+		w := s.watch(registry.WatchRequest{KeyRange: registry.One("a")})
+		var renewed time.Time
+		tick := time.NewTicker(ttl / 6)
+		defer tick.Stop()
+		for range 9 {
+			<-tick.C
+			renewed = time.Now()
+			l, err := s.KeepAlive(s.ctx, id)
+			if err != nil {
+				s.Fatalf("KeepAlive: %v", err)
+			}
+			if l.TTL != ttl || l.Remaining <= 0 || l.Remaining > ttl {
+				s.Errorf("KeepAlive: got %+v", l)
+			}
+		}
+		s.sees(w, "3:-a")
+		if took := time.Since(renewed); took < ttl {
+			s.Errorf("ended %v after its last keepalive, before its time to live of %v", took, ttl)
+		}
+	}},
+	{"many at once", func(s *subject) {
+		const leases = 100
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All(), SkipPuts: true})
+		var granting sync.WaitGroup
+		for range leases {
+			granting.Go(func() {
+				l, err := s.GrantLease(s.ctx, 0, 500*time.Millisecond)
+				if err != nil {
+					s.Errorf("GrantLease: %v", err)
+					return
+				}
+				// It may have ended by now, on a machine that is very busy.
+				_, _ = registry.Put(s.ctx, s, registry.PutRequest{Key: "last", Lease: l.ID})
+			})
+		}
+		forever := s.grant(registry.NoTTL)
+		granting.Wait()
+		s.next(w, 1)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for range tick.C {
+			ids, err := s.ListLeases(s.ctx)
+			if err != nil {
+				s.Fatalf("ListLeases: %v", err)
+			}
+			if len(ids) == 1 && ids[0] == forever {
+				return
+			}
+		}
+	}},
+}

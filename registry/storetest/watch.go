@@ -1,0 +1,282 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+
+	"herald/registry"
+)
+
+// watchCases are watches whose consumer keeps up.
+var watchCases = []testCase{
+	{"what comes next", func(s *subject) {
+		s.put("a", "1")
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		s.equal("StartedAt", w.StartedAt(), int64(2))
+		s.put("a", "2")
+		s.del(registry.One("a"))
+		s.del(registry.One("a"))
+		s.put("b", "1")
+		s.sees(w, "3:a=2 4:-a 5:b=1")
+	}},
+	{"begins exactly after what was acknowledged", func(s *subject) {
+		for range 50 {
+			rev := s.put("a", "before").Revision
+			w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+			s.equal("StartedAt", w.StartedAt(), rev)
+			s.put("a", "after")
+			s.equal("the first", s.next(w, 1)[0].Revision, rev+1)
+			w.Close()
+		}
+	}},
+	{"ranges", func(s *subject) {
+		watches := []struct {
+			keys registry.KeyRange
+			want string
+		}{
+			{registry.One("b"), "2:b=1 4:-b"},
+			{registry.Prefix("b"), "2:b=1,ba=1 3:bb=1 4:-b,-ba,-bb"},
+			{registry.From("bb"), "2:c=1 3:bb=1 4:-bb"},
+			{registry.KeyRange{Start: "a", End: "b"}, "2:a=1 5:a=end"},
+			{registry.All(), "2:a=1,b=1,ba=1,c=1 3:bb=1 4:-b,-ba,-bb 5:a=end"},
+		}
+		var ws []registry.Watcher
+		for _, tt := range watches {
+			ws = append(ws, s.watch(registry.WatchRequest{KeyRange: tt.keys}))
+		}
+		s.do(putOp("c", "1"), putOp("ba", "1"), putOp("a", "1"), putOp("b", "1"))
+		s.put("bb", "1")
+		s.del(registry.Prefix("b"))
+		s.put("a", "end")
+		for i, tt := range watches {
+			s.sees(ws[i], tt.want)
+			s.sees(s.watch(registry.WatchRequest{KeyRange: tt.keys, StartRevision: 1}), tt.want)
+		}
+	}},
+	{"filters", func(s *subject) {
+		puts := s.watch(registry.WatchRequest{KeyRange: registry.All(), SkipDeletes: true})
+		deletes := s.watch(registry.WatchRequest{KeyRange: registry.All(), SkipPuts: true})
+		s.put("a", "1")
+		s.do(deleteOp("a"), putOp("b", "1"))
+		s.del(registry.All())
+		s.put("c", "1")
+		s.sees(puts, "2:a=1 3:b=1 5:c=1")
+		s.sees(deletes, "3:-a 4:-b")
+		s.sees(s.watch(registry.WatchRequest{KeyRange: registry.All(), SkipPuts: true, StartRevision: 2}), "3:-a 4:-b")
+	}},
+	{"from the past on", func(s *subject) {
+		s.put("a", "1")
+		s.put("a", "2")
+		s.put("b", "1")
+		w := s.watch(registry.WatchRequest{KeyRange: registry.One("a"), StartRevision: 3})
+		s.equal("StartedAt", w.StartedAt(), int64(4))
+		s.put("a", "3")
+		s.sees(w, "3:a=2 5:a=3")
+		s.put("a", "4")
+		s.sees(w, "6:a=4")
+	}},
+	{"from the future on", func(s *subject) {
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All(), StartRevision: 4})
+		s.equal("StartedAt", w.StartedAt(), int64(1))
+		for _, v := range []string{"2", "3", "4", "5"} {
+			s.put("a", v)
+		}
+		s.sees(w, "4:a=4 5:a=5")
+	}},
+	{"each space has its own", func(s *subject) {
+		kv := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		catalog := s.watch(registry.WatchRequest{Space: registry.SpaceCatalog, KeyRange: registry.All()})
+		inCatalog := func(key string) registry.Op {
+			return op(registry.PutRequest{Space: registry.SpaceCatalog, Key: key})
+		}
+		s.do(inCatalog("x"))
+		s.do(putOp("a", "1"), inCatalog("y"))
+		s.put("b", "1")
+		s.sees(kv, "2:a=1 3:b=1")
+		s.sees(catalog, "2:x= 3:y=")
+	}},
+	{"events have the key before and after", func(s *subject) {
+		id := s.grant(registry.NoTTL)
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		s.putAs(registry.PutRequest{Key: "a", Value: []byte("1"), Lease: id, Flags: 2})
+		s.put("a", "2")
+		s.del(registry.One("a"))
+		commits := s.next(w, 3)
+		first := registry.KeyValue{Key: "a", Value: []byte("1"), CreateRevision: 2, ModRevision: 2, Version: 1, Lease: id, Flags: 2}
+		second := registry.KeyValue{Key: "a", Value: []byte("2"), CreateRevision: 2, ModRevision: 3, Version: 2}
+		for i, want := range []struct {
+			event  registry.Event
+			create bool
+		}{
+			{registry.Event{KV: first}, true},
+			{registry.Event{KV: second, Prev: &first}, false},
+			{registry.Event{Type: registry.EventDelete, KV: registry.KeyValue{Key: "a", ModRevision: 4}, Prev: &second}, false},
+		} {
+			got := commits[i].Events[0]
+			s.equal("Type", got.Type, want.event.Type)
+			s.equal("IsCreate", got.IsCreate(), want.create)
+			s.is("KV", got.KV, want.event.KV)
+			switch {
+			case (got.Prev == nil) != (want.event.Prev == nil):
+				s.Errorf("Prev: got %+v, want %+v", got.Prev, want.event.Prev)
+			case got.Prev != nil:
+				s.is("Prev", *got.Prev, *want.event.Prev)
+			}
+		}
+	}},
+	{"a key written several times in one transaction has one event", func(s *subject) {
+		s.put("a", "1")
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		s.do(putOp("a", "2"), deleteOp("a"), putOp("a", "3"), putOp("new", "1"), deleteOp("new"))
+		commit := s.next(w, 1)[0]
+		s.equal("the commit", showCommits([]registry.Commit{commit}), "3:a=3")
+		if prev := commit.Events[0].Prev; prev == nil || string(prev.Value) != "1" {
+			s.Errorf("Prev: got %+v, want what was before the transaction", prev)
+		}
+	}},
+	{"a failed transaction has none", func(s *subject) {
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		s.fails(registry.ErrLeaseNotFound, putOp("a", "1"), op(registry.PutRequest{Key: "b", Lease: 1}))
+		s.put("c", "1")
+		s.sees(w, "2:c=1")
+	}},
+	{"synced", func(s *subject) {
+		w := s.watch(registry.WatchRequest{KeyRange: registry.One("a")})
+		s.equal("at first", w.Synced(), int64(1))
+		s.put("a", "1")
+		rev := s.put("other", "1").Revision
+		if synced := w.Synced(); synced != 1 {
+			s.Errorf("with a commit to be returned: got %d, want 1", synced)
+		}
+		s.sees(w, "2:a=1")
+		// A Next that waits has returned all; Synced then follows what others write.
+		ctx, cancel := context.WithCancel(s.ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = w.Next(ctx)
+		}()
+		for w.Synced() < rev {
+			if s.ctx.Err() != nil {
+				s.Fatalf("Synced stays at %d, the revision is %d", w.Synced(), rev)
+			}
+		}
+		s.equal("in the end", w.Synced(), rev)
+		cancel()
+		<-done
+	}},
+	{"closed", func(s *subject) {
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		ended := make(chan error)
+		go func() {
+			_, err := w.Next(context.Background())
+			ended <- err
+		}()
+		w.Close()
+		w.Close()
+		s.isError("a Next under way", <-ended, registry.ErrWatchClosed)
+		s.put("a", "1")
+		_, err := w.Next(s.ctx)
+		s.isError("Next", err, registry.ErrWatchClosed)
+	}},
+	{"its context ends", func(s *subject) {
+		ctx, cancel := context.WithCancel(s.ctx)
+		w, err := s.Watch(ctx, registry.WatchRequest{KeyRange: registry.All()})
+		if err != nil {
+			s.Fatal(err)
+		}
+		cancel()
+		_, err = s.nextFails(w)
+		s.isError("Next", err, context.Canceled)
+		_, err = s.Watch(ctx, registry.WatchRequest{KeyRange: registry.All()})
+		s.isError("Watch", err, context.Canceled)
+	}},
+	{"the context of a Next ends", func(s *subject) {
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		ctx, cancel := context.WithCancel(s.ctx)
+		cancel()
+		_, err := w.Next(ctx)
+		s.isError("Next", err, context.Canceled)
+		s.put("a", "1")
+		s.sees(w, "2:a=1")
+	}},
+	{"requests that make no sense", func(s *subject) {
+		_, err := s.Watch(s.ctx, registry.WatchRequest{Space: registry.NumSpaces, KeyRange: registry.All()})
+		s.isError("of no space", err, registry.ErrInvalid)
+		_, err = s.Watch(s.ctx, registry.WatchRequest{})
+		s.isError("of no key", err, registry.ErrEmptyKey)
+		_, err = s.Watch(s.ctx, registry.WatchRequest{KeyRange: registry.All(), StartRevision: -1})
+		s.isError("from a negative revision", err, registry.ErrInvalid)
+		w := s.watch(registry.WatchRequest{KeyRange: registry.KeyRange{Start: "b", End: "a"}})
+		s.equal("an empty range: StartedAt", w.StartedAt(), int64(1))
+	}},
+}
+
+// limitCases are the bounds of what a store accepts.
+var limitCases = []testCase{
+	{"size of a write", func(s *subject) {
+		limit := DefaultMaxRequest
+		if l, ok := s.Store.(interface{ MaxRequest() int }); ok {
+			limit = l.MaxRequest()
+		}
+		fits, over := make([]byte, limit-limit/16), make([]byte, limit+1)
+		s.putAs(registry.PutRequest{Key: "fits", Value: fits})
+		s.equal("its size", len(s.mustGet("fits").Value), len(fits))
+		s.fails(registry.ErrTooLarge, op(registry.PutRequest{Key: "over", Value: over}))
+		half := limit/2 + 1
+		s.fails(registry.ErrTooLarge,
+			op(registry.PutRequest{Key: "half", Value: over[:half]}),
+			op(registry.PutRequest{Key: "other half", Value: over[:half]}))
+		s.fails(registry.ErrTooLarge, putOp(string(over), ""))
+		s.revisionIs(registry.SpaceKV, 2)
+		s.put("after", "1")
+	}},
+	{"many operations", func(s *subject) {
+		const n = 2000
+		ops := make([]registry.Op, n)
+		for i := range ops {
+			ops[i] = putOp(string([]rune{rune('a' + i%26), rune('A' + i/26)}), "v")
+		}
+		s.do(ops...)
+		s.equal("Count", s.read(registry.RangeRequest{KeyRange: registry.All(), CountOnly: true}).Count, int64(n))
+		s.equal("Deleted", s.del(registry.All()).Deleted, int64(n))
+		s.revisionIs(registry.SpaceKV, 3)
+	}},
+}
+
+// callerCases are who asked and why, as history tells it.
+var callerCases = []testCase{
+	{"is kept with what was written", func(s *subject) {
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		as := func(c registry.Caller) *subject {
+			return &subject{T: s.T, Store: s.Store, ctx: registry.WithCaller(s.ctx, c)}
+		}
+		operator := registry.Caller{Identity: "operator@host", Reason: registry.ReasonOperator}
+		check := registry.Caller{Identity: "agent-7", Reason: registry.ReasonCheck}
+		as(operator).put("a", "1")
+		as(check).del(registry.One("a"))
+		s.put("b", "1")
+		id := s.grant(registry.NoTTL)
+		s.putAs(registry.PutRequest{Key: "c", Lease: id})
+		as(operator).revoke(id)
+		for name, commits := range map[string][]registry.Commit{
+			"live":    s.next(w, 5),
+			"history": s.next(s.watch(registry.WatchRequest{KeyRange: registry.All(), StartRevision: 2}), 5),
+		} {
+			for i, want := range []registry.Caller{operator, check, {}, {}, operator} {
+				got := commits[i].Origin
+				s.equal(name+": who", got.Who, want.Identity)
+				s.equal(name+": why", got.Why, want.Reason)
+				if got.When.IsZero() {
+					s.Errorf("%s: when is not set in %+v", name, got)
+				}
+			}
+		}
+	}},
+}
+
+// Interface guard: a subject is a store.
+var _ interface {
+	testing.TB
+	registry.Store
+} = (*subject)(nil)
