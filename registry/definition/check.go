@@ -1,0 +1,289 @@
+package definition
+
+import (
+	"strings"
+	"time"
+
+	"herald/registry"
+)
+
+// The kinds that the form has fields for.
+const (
+	kindHTTP = "http"
+	kindTCP  = "tcp"
+	kindTTL  = "ttl"
+	kindExec = "exec"
+)
+
+// leastDeregister is the shortest DeregisterCriticalServiceAfter there is.
+const leastDeregister = time.Minute
+
+// ParseCheck reads a check definition as the HTTP API's register endpoint takes it.
+// A check without an id takes its name as one. Warnings say what the caller should
+// know although it was accepted. Errors are *Error.
+func ParseCheck(b []byte) (registry.CheckDefinition, []string, error) {
+	p, v, err := begin("", b, true)
+	if err != nil {
+		return registry.CheckDefinition{}, nil, err
+	}
+	d, err := p.standaloneCheck(v)
+	if err != nil {
+		return registry.CheckDefinition{}, nil, err
+	}
+	return d, p.warnings, nil
+}
+
+// standaloneCheck reads a check that is not part of a service.
+func (p *parser) standaloneCheck(v *value) (registry.CheckDefinition, error) {
+	p.alone = true
+	defer func() { p.alone = false }()
+	d, err := p.check(v)
+	if d.ID == "" {
+		d.ID = d.Name
+	}
+	return d, err
+}
+
+// spec gathers what the fields of the form say about what to check.
+type spec struct {
+	http, tcp, script string
+	args              []string
+	ttl               bool
+
+	kind  string // Herald's own Kind and Spec
+	given map[string]any
+
+	options map[string]option // the fields that say how, by their names in a Spec
+}
+
+// option is a field that goes with one kind of check.
+type option struct {
+	name  string // as the input spells it
+	value any
+}
+
+func (p *parser) check(v *value) (registry.CheckDefinition, error) {
+	var d registry.CheckDefinition
+	var checkID, status string
+	var scriptArgs []string
+	s := spec{options: map[string]option{}}
+	err := p.in.object("a check", v, map[string]setter{
+		"id":       text(&d.ID),
+		"check_id": text(&checkID),
+		"name":     text(&d.Name),
+		"notes":    text(&d.Notes),
+		"status":   text(&status),
+		"interval": duration(&d.Interval),
+		"timeout":  duration(&d.Timeout),
+		"ttl": func(in *input, m *member) error {
+			s.ttl = !m.v.blank()
+			return duration(&d.TTL)(in, m)
+		},
+		"service_id": text(&d.ServiceID),
+
+		"success_before_passing":            number(&d.SuccessBeforePassing),
+		"failures_before_warning":           number(&d.FailuresBeforeWarning),
+		"failures_before_critical":          number(&d.FailuresBeforeCritical),
+		"deregister_critical_service_after": duration(&d.DeregisterAfter),
+		"output_max_size":                   number(&d.OutputMaxSize),
+
+		"http":        text(&s.http),
+		"tcp":         text(&s.tcp),
+		"args":        texts(&s.args),
+		"script_args": texts(&scriptArgs),
+		"script":      text(&s.script),
+		"kind":        text(&s.kind),
+		"spec":        s.any,
+
+		"method":            textOption(&s, "method"),
+		"body":              textOption(&s, "body"),
+		"header":            s.header,
+		"tls_skip_verify":   flagOption(&s, "tls_skip_verify"),
+		"tls_server_name":   textOption(&s, "tls_server_name"),
+		"disable_redirects": flagOption(&s, "disable_redirects"),
+
+		"grpc":                blankOnly("there are no GRPC checks; use HTTP, TCP, TTL or Args"),
+		"grpc_use_tls":        ignored,
+		"udp":                 blankOnly("there are no UDP checks; use HTTP, TCP, TTL or Args"),
+		"h2ping":              blankOnly("there are no H2PING checks; use HTTP, TCP, TTL or Args"),
+		"h2ping_use_tls":      ignored,
+		"tcp_use_tls":         blankOnly("a TCP check speaks no TLS; use HTTP with an https URL"),
+		"alias_node":          blankOnly("there are no alias checks"),
+		"alias_service":       blankOnly("there are no alias checks"),
+		"docker_container_id": blankOnly("there are no Docker checks; use Args with docker exec"),
+		"shell":               blankOnly("it is for Docker checks, of which there are none; a command line goes into Script"),
+		"os_service":          blankOnly("there are no OSService checks; use Args with your system's service manager"),
+
+		"namespace": p.warned("default", "Herald has one namespace"),
+		"partition": p.warned("default", "Herald has one partition"),
+		"token":     ignored,
+	})
+	if err != nil {
+		return d, err
+	}
+	if d.ID != "" && checkID != "" && d.ID != checkID {
+		return d, p.refuse(v, "Invalid check: ID is %q and CheckID is %q: give one", d.ID, checkID)
+	}
+	if d.ID == "" {
+		d.ID = checkID
+	}
+	if len(s.args) > 0 && len(scriptArgs) > 0 {
+		return d, p.refuse(v, "Invalid check: it has both Args and ScriptArgs: give one")
+	}
+	s.args = append(s.args, scriptArgs...)
+	d.Status = registry.HealthStatus(status)
+	if p.strict {
+		if err := p.checkCheck(v, &d, &s); err != nil {
+			return d, err
+		}
+	}
+	return d, p.what(v, &d, &s)
+}
+
+func (s *spec) any(in *input, m *member) error {
+	if m.v.kind != '{' {
+		return in.wrongType(m, "an object")
+	}
+	v, err := m.v.any()
+	if err != nil {
+		return in.undecodable(m.v.at, "%q: %v", m.name, err)
+	}
+	s.given = v.(map[string]any)
+	return nil
+}
+
+func (s *spec) header(in *input, m *member) error {
+	var h map[string][]string
+	err := header(&h)(in, m)
+	if len(h) > 0 {
+		s.options["header"] = option{m.name, h}
+	}
+	return err
+}
+
+func textOption(s *spec, name string) setter {
+	return func(in *input, m *member) error {
+		var t string
+		err := text(&t)(in, m)
+		if t != "" {
+			s.options[name] = option{m.name, t}
+		}
+		return err
+	}
+}
+
+func flagOption(s *spec, name string) setter {
+	return func(in *input, m *member) error {
+		var b bool
+		err := flag(&b)(in, m)
+		if b {
+			s.options[name] = option{m.name, b}
+		}
+		return err
+	}
+}
+
+// kinds are the kinds that s asks for, by the fields that do.
+func (s *spec) kinds() []string {
+	var all []string
+	add := func(is bool, kind string) {
+		if is {
+			all = append(all, kind)
+		}
+	}
+	add(s.http != "", kindHTTP)
+	add(s.tcp != "", kindTCP)
+	add(len(s.args) > 0, kindExec)
+	add(s.script != "", kindExec)
+	add(s.ttl && s.kind != kindTTL, kindTTL)
+	add(s.kind != "", s.kind)
+	return all
+}
+
+// checkCheck says what is wrong with a check.
+func (p *parser) checkCheck(v *value, d *registry.CheckDefinition, s *spec) error {
+	kinds := s.kinds()
+	runs := len(kinds) > 0 && kinds[0] != kindTTL
+	switch {
+	case p.alone && d.Name == "":
+		return p.refuse(v, "Missing check name")
+	case d.Interval > 0 && (d.TTL > 0 || s.kind == kindTTL):
+		return p.refuse(v, "Invalid check: Interval and TTL cannot both be specified")
+	case runs && d.Interval <= 0:
+		return p.refuse(v, "Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks")
+	case !runs && d.TTL <= 0:
+		return p.refuse(v, "Invalid check: TTL must be > 0 for TTL checks")
+	case len(kinds) > 1:
+		return p.refuse(v, "Invalid check: it is of kinds %s: a check has exactly one", strings.Join(kinds, " and "))
+	case s.kind == "" && s.given != nil:
+		return p.refuse(v, "Invalid check: Spec is given without Kind")
+	case d.Status != "" && !d.Status.Valid() && p.alone:
+		return p.refuse(v, "Bad check status")
+	case d.Status != "" && !d.Status.Valid():
+		return p.refuse(v, "Status for checks must 'passing', 'warning', 'critical'")
+	case d.Timeout < 0:
+		return p.refuse(v, "Invalid check: Timeout must not be below 0")
+	case d.DeregisterAfter < 0:
+		return p.refuse(v, "Invalid check: DeregisterCriticalServiceAfter must not be below 0")
+	case d.SuccessBeforePassing < 0 || d.FailuresBeforeWarning < 0 || d.FailuresBeforeCritical < 0:
+		return p.refuse(v, "Invalid check: SuccessBeforePassing, FailuresBeforeWarning and FailuresBeforeCritical must not be below 0")
+	case d.FailuresBeforeWarning > max(d.FailuresBeforeCritical, 1):
+		return p.refuse(v, "Invalid check: FailuresBeforeWarning must not be above FailuresBeforeCritical")
+	case d.OutputMaxSize < 0:
+		return p.refuse(v, "Invalid check: OutputMaxSize must not be below 0")
+	}
+	if d.DeregisterAfter > 0 && d.DeregisterAfter < leastDeregister {
+		p.warn("DeregisterCriticalServiceAfter is %v and counts as %v, the shortest there is", d.DeregisterAfter, leastDeregister)
+		d.DeregisterAfter = leastDeregister
+	}
+	if !runs && d.Timeout != 0 {
+		p.warn("Timeout is ignored: a TTL check is not run")
+		d.Timeout = 0
+	}
+	return nil
+}
+
+// what sets the kind of a check, and what that kind needs to know.
+func (p *parser) what(v *value, d *registry.CheckDefinition, s *spec) error {
+	put := func(name string, value any) {
+		if d.Spec == nil {
+			d.Spec = map[string]any{}
+		}
+		d.Spec[name] = value
+	}
+	switch {
+	case s.kind != "":
+		d.Kind, d.Spec = s.kind, s.given
+	case s.http != "":
+		d.Kind = kindHTTP
+		put("url", s.http)
+	case s.tcp != "":
+		d.Kind = kindTCP
+		put("address", s.tcp)
+	case len(s.args) > 0:
+		d.Kind = kindExec
+		put("args", s.args)
+	case s.script != "":
+		d.Kind = kindExec
+		put("shell", s.script)
+	case s.ttl:
+		d.Kind = kindTTL
+	}
+	for _, name := range httpOptions {
+		o, ok := s.options[name]
+		switch {
+		case !ok:
+		case s.http != "":
+			put(name, o.value)
+		case p.strict && s.kind != "":
+			return p.refuse(v, "Invalid check: %q is not for a check with Kind: it goes into Spec", o.name)
+		default:
+			p.warn("%q is ignored: it is for HTTP checks", o.name)
+		}
+	}
+	return nil
+}
+
+// httpOptions are the names in the Spec of an HTTP check that the form has fields
+// for, beside url.
+var httpOptions = []string{"method", "header", "body", "tls_skip_verify", "tls_server_name", "disable_redirects"}
