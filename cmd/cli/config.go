@@ -292,3 +292,5 @@ func (c *config) flagOf(name string) string {
 	}
 	return ""
 }
+
+var errNoDataDir = errors.New("no data directory: set data_dir (flag --data-dir)")

@@ -179,7 +179,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	var sources sync.WaitGroup
 	for _, s := range n.cfg.Sources {
-		set := func(all []registry.ServiceDefinition) error { return n.agent.SetSource(s.Name, all) }
+		set := func(all []registry.ServiceDefinition) error { return n.agent.SetSource(ctx, s.Name, all) }
 		sources.Go(func() { fail("source "+s.Name, s.Source.Run(ctx, set)) })
 	}
 

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"herald/client"
+)
+
+// defaultServer is where `herald dev` answers.
+const defaultServer = "127.0.0.1:8500"
+
+// remote is how a command reaches a running Herald.
+type remote struct {
+	addresses []string
+	token     string
+}
+
+// remoteFlags gives a command, and those below it, the flags --server and --token.
+func remoteFlags(cmd *cobra.Command) *remote {
+	r := &remote{}
+	initial := []string{defaultServer}
+	if env := os.Getenv(envPrefix + "_SERVER"); env != "" {
+		initial = strings.Split(env, ",")
+	}
+	cmd.PersistentFlags().StringSliceVar(&r.addresses, "server", initial,
+		"HTTP address of a server or agent, several tried in turn (environment "+envPrefix+"_SERVER)")
+	cmd.PersistentFlags().StringVar(&r.token, "token", os.Getenv(envPrefix+"_TOKEN"),
+		"token to send with every request (environment "+envPrefix+"_TOKEN)")
+	return r
+}
+
+func (r *remote) client() (*client.Client, error) {
+	return client.New(client.Config{Addresses: r.addresses, Token: r.token})
+}
+
+// commandTimeout bounds the commands that ask once.
+const commandTimeout = 15 * time.Second
+
+// once gives a command's single question a deadline.
+func once(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(cmd.Context(), commandTimeout)
+}
+
+// readFile reads a file, or standard input for "-".
+func readFile(cmd *cobra.Command, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(cmd.InOrStdin())
+	}
+	return os.ReadFile(name)
+}
