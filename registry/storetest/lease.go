@@ -183,16 +183,12 @@ var expiryCases = []testCase{
 		forever := s.grant(registry.NoTTL)
 		granting.Wait()
 		s.next(w, 1)
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for range tick.C {
+		s.eventually("only the lease without end is left", func() bool {
 			ids, err := s.ListLeases(s.ctx)
 			if err != nil {
 				s.Fatalf("ListLeases: %v", err)
 			}
-			if len(ids) == 1 && ids[0] == forever {
-				return
-			}
-		}
+			return len(ids) == 1 && ids[0] == forever
+		})
 	}},
 }

@@ -12,9 +12,9 @@ import (
 	"herald/registry/watch"
 )
 
-// DefaultMaxRequest is how large a write may be, in bytes of its encoding, unless
+// DefaultMaxRequestBytes is how large a write may be, in bytes of its encoding, unless
 // a store is told otherwise: 1.5 MiB.
-const DefaultMaxRequest = 3 << 19
+const DefaultMaxRequestBytes = 3 << 19
 
 // Interface guards.
 var (
@@ -81,8 +81,8 @@ func (m *Memory) Close() {
 	m.hub.Close()
 }
 
-// MaxRequest is how large a write may be, in bytes of its encoding.
-func (m *Memory) MaxRequest() int { return DefaultMaxRequest }
+// MaxRequestBytes is how large a write may be, in bytes of its encoding.
+func (m *Memory) MaxRequestBytes() int { return DefaultMaxRequestBytes }
 
 // Range is part of registry.Store.
 func (m *Memory) Range(ctx context.Context, r registry.RangeRequest) (registry.RangeResult, error) {
@@ -167,7 +167,7 @@ func (m *Memory) logged(ctx context.Context, c mvcc.Command) (mvcc.Command, erro
 	caller := registry.CallerFrom(ctx)
 	c.Origin = registry.Origin{Who: caller.Identity, Why: caller.Reason, When: time.Now()}
 	b := c.AppendTo(nil)
-	if limit := m.MaxRequest(); len(b) > limit {
+	if limit := m.MaxRequestBytes(); len(b) > limit {
 		return mvcc.Command{}, fmt.Errorf("%w: it takes %d bytes, and the limit is %d", registry.ErrTooLarge, len(b), limit)
 	}
 	return mvcc.DecodeCommand(b)

@@ -20,8 +20,8 @@ const patience = 20 * time.Second
 // is empty, ready and the suite's alone, and sees to its closing when its test ends;
 // it is called for many stores, some at the same time.
 //
-// A store whose limit on the size of writes is not DefaultMaxRequest tells it with a
-// method MaxRequest() int.
+// A store whose limit on the size of writes is not DefaultMaxRequestBytes tells it with a
+// method MaxRequestBytes() int.
 func Run(t *testing.T, open func(t *testing.T) registry.Store) {
 	for _, part := range []struct {
 		name  string
@@ -261,6 +261,21 @@ func (s *subject) nextFails(w registry.Watcher) ([]registry.Commit, error) {
 			return commits, err
 		}
 		commits = append(commits, more...)
+	}
+}
+
+// eventually waits for something that must come to be.
+func (s *subject) eventually(what string, is func() bool) {
+	s.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	giveUp := time.After(patience)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-giveUp:
+			s.Fatalf("%s: not after %v", what, patience)
+		}
 	}
 }
 

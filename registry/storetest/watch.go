@@ -156,11 +156,7 @@ var watchCases = []testCase{
 			defer close(done)
 			_, _ = w.Next(ctx)
 		}()
-		for w.Synced() < rev {
-			if s.ctx.Err() != nil {
-				s.Fatalf("Synced stays at %d, the revision is %d", w.Synced(), rev)
-			}
-		}
+		s.eventually("synced", func() bool { return w.Synced() >= rev })
 		s.equal("in the end", w.Synced(), rev)
 		cancel()
 		<-done
@@ -215,9 +211,9 @@ var watchCases = []testCase{
 // limitCases are the bounds of what a store accepts.
 var limitCases = []testCase{
 	{"size of a write", func(s *subject) {
-		limit := DefaultMaxRequest
-		if l, ok := s.Store.(interface{ MaxRequest() int }); ok {
-			limit = l.MaxRequest()
+		limit := DefaultMaxRequestBytes
+		if l, ok := s.Store.(interface{ MaxRequestBytes() int }); ok {
+			limit = l.MaxRequestBytes()
 		}
 		fits, over := make([]byte, limit-limit/16), make([]byte, limit+1)
 		s.putAs(registry.PutRequest{Key: "fits", Value: fits})
