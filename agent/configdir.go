@@ -115,7 +115,8 @@ func (f *fileSet) service(path string, def registry.ServiceDefinition) (prepared
 		}
 		f.checks[c.def.ID] = path
 	}
-	for _, w := range p.warnings {
+	// The names' warnings come first; the parser has its own of those, told already.
+	for _, w := range p.warnings[len(nameWarnings(p.def)):] {
 		f.agent.log.Warn("configuration file", "file", path, "warning", w)
 	}
 	return p, nil
