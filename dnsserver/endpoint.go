@@ -62,17 +62,19 @@ func newEndpoint(address string) endpoint {
 	}
 }
 
-// tagged adds the address of the family that is missing. A host name is
-// followed for both families, so nothing is missing beside one.
+// tagged adds the address of the family that is missing, from those that are
+// given by tag, "" if not. A host name is followed for both families, so nothing
+// is missing beside one.
 func (e *endpoint) tagged(v4, v6 string) {
-	if e.host != "" {
-		return
+	if v4 != "" && e.host == "" && !e.v4.IsValid() {
+		if ip, ok := registry.IP(v4); ok && ip.Is4() {
+			e.v4 = ip
+		}
 	}
-	if ip, ok := registry.IP(v4); ok && ip.Is4() && !e.v4.IsValid() {
-		e.v4 = ip
-	}
-	if ip, ok := registry.IP(v6); ok && ip.Is6() && !e.v6.IsValid() {
-		e.v6 = ip.WithZone("")
+	if v6 != "" && e.host == "" && !e.v6.IsValid() {
+		if ip, ok := registry.IP(v6); ok && ip.Is6() {
+			e.v6 = ip.WithZone("")
+		}
 	}
 }
 
