@@ -16,8 +16,10 @@ import (
 func (a *Agent) keepLease(ctx context.Context) {
 	ctx = registry.WithCaller(ctx, registry.Caller{Identity: a.identity(), Reason: registry.ReasonAgent})
 	every := a.cfg.LeaseTTL / 3
-	retry := backoff{min: 100 * time.Millisecond, max: min(every, 5*time.Second)}
-	id := a.resume // not shown before a server has confirmed it
+	// Short enough that a lease is saved if servers come back with little of it left.
+	retry := backoff{min: 100 * time.Millisecond, max: min(a.cfg.LeaseTTL/8, 5*time.Second)}
+	regrant, fresh := retry, false // fresh: granted, and not kept alive since
+	id := a.resume                 // not shown before a server has confirmed it
 	for ctx.Err() == nil {
 		started := time.Now()
 		held, err := a.leaseCall(ctx, id)
@@ -27,10 +29,11 @@ func (a *Agent) keepLease(ctx context.Context) {
 		wait := every - time.Since(started)
 		switch {
 		case err == nil:
-			if id != held { // granted just now: a second loss at once is not to spin
+			retry.reset()
+			if fresh = id != held; fresh {
 				a.log.Info("lease granted", "lease", int64(held), "ttl", a.cfg.LeaseTTL)
 			} else {
-				retry.reset()
+				regrant.reset()
 			}
 			id = held
 			a.link.leaseAnswer(id, nil, true)
@@ -38,13 +41,12 @@ func (a *Agent) keepLease(ctx context.Context) {
 			a.wakeAdvertise()
 		case errors.Is(err, registry.ErrLeaseNotFound) && id != 0:
 			a.log.Warn("lease has ended: getting another, and advertising everything again", "lease", int64(id))
-			id = 0
+			id, wait = 0, 0
+			retry.reset()
 			a.link.leaseAnswer(0, nil, true)
-			wait = 0
-			if retry.now > 0 {
-				wait = retry.next()
+			if fresh { // leases that do not last are not to make it spin
+				wait = regrant.next()
 			}
-			retry.now = max(retry.now, retry.min)
 		default:
 			shown := id
 			if a.link.holds() == 0 {
