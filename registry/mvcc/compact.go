@@ -30,6 +30,7 @@ type sweeper struct {
 	}
 	// events is how many events were committed since the last sweep.
 	events int
+	step   int // sweepStep, but for tests of half-swept history
 }
 
 // sweepStep is how many events one Apply sweeps at least. Sweeping more than
@@ -44,7 +45,7 @@ const sweepStep = 64
 // The commit at the compaction revision itself stays in the log, with what came
 // before it, since watchers may start there.
 func (s *State) sweep() {
-	budget := sweepStep + 2*s.swept.events
+	budget := s.swept.step + 2*s.swept.events
 	s.swept.events = 0
 	for id := range s.spaces {
 		budget = s.sweepSpace(registry.Space(id), budget)

@@ -59,6 +59,7 @@ func New() *State {
 		},
 		causes:  make(map[cause]*cause),
 		maxDead: maxDead,
+		swept:   sweeper{step: sweepStep},
 	}
 	for id := range s.spaces {
 		s.spaces[id] = newSpace(registry.Space(id))
@@ -153,7 +154,10 @@ func (s *State) intern(c cause) *cause {
 
 // SetApplied notes that the log was applied up to index, for entries that hold no
 // command.
-func (s *State) SetApplied(index uint64) { s.applied = index }
+func (s *State) SetApplied(index uint64) {
+	s.applied = index
+	s.sweep()
+}
 
 // View returns the last published view. Any goroutine may call it.
 func (s *State) View() *View { return s.view.Load() }

@@ -180,8 +180,7 @@ func (r *run) op(i int, op *registry.Op, res *registry.OpResult) error {
 		res.Delete = new(registry.DeleteResult)
 		r.delete(op.Delete, res.Delete)
 	case op.Range != nil:
-		s := &r.image.spaces[op.Range.Space]
-		got, err := s.read(op.Range, r.present(s.id), s.rev)
+		got, err := r.read(op.Range)
 		if err != nil {
 			return err
 		}
@@ -202,6 +201,16 @@ func (r *run) op(i int, op *registry.Op, res *registry.OpResult) error {
 		}
 	}
 	return nil
+}
+
+func (r *run) read(q *registry.RangeRequest) (registry.RangeResult, error) {
+	s := &r.image.spaces[q.Space]
+	now := r.present(s.id)
+	got, err := s.read(q, now, s.rev)
+	if err == nil && q.WithLastChange && r.state != nil && r.state.pending[s.id].deletedIn(q.KeyRange) {
+		got.LastChange = now // dead keys are not noted before the commit
+	}
+	return got, err
 }
 
 func (r *run) put(p *registry.PutRequest, res *registry.PutResult) error {

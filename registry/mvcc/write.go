@@ -43,6 +43,13 @@ func (p *pending) find(key string) int {
 	return -1
 }
 
+// deletedIn says whether a key of the range that was there before is not there now.
+func (p *pending) deletedIn(kr registry.KeyRange) bool {
+	return p.deleted > 0 && slices.ContainsFunc(p.events, func(e event) bool {
+		return e.prev != nil && e.rec.deleted() && kr.Contains(e.key())
+	})
+}
+
 // add appends the event of a key that has none yet.
 func (p *pending) add(e event) {
 	if p.index != nil {
