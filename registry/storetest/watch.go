@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"testing"
 
 	"herald/registry"
 )
@@ -207,72 +206,3 @@ var watchCases = []testCase{
 		s.equal("an empty range: StartedAt", w.StartedAt(), int64(1))
 	}},
 }
-
-// limitCases are the bounds of what a store accepts.
-var limitCases = []testCase{
-	{"size of a write", func(s *subject) {
-		limit := DefaultMaxRequestBytes
-		if l, ok := s.Store.(interface{ MaxRequestBytes() int }); ok {
-			limit = l.MaxRequestBytes()
-		}
-		fits, over := make([]byte, limit-limit/16), make([]byte, limit+1)
-		s.putAs(registry.PutRequest{Key: "fits", Value: fits})
-		s.equal("its size", len(s.mustGet("fits").Value), len(fits))
-		s.fails(registry.ErrTooLarge, op(registry.PutRequest{Key: "over", Value: over}))
-		half := limit/2 + 1
-		s.fails(registry.ErrTooLarge,
-			op(registry.PutRequest{Key: "half", Value: over[:half]}),
-			op(registry.PutRequest{Key: "other half", Value: over[:half]}))
-		s.fails(registry.ErrTooLarge, putOp(string(over), ""))
-		s.revisionIs(registry.SpaceKV, 2)
-		s.put("after", "1")
-	}},
-	{"many operations", func(s *subject) {
-		const n = 2000
-		ops := make([]registry.Op, n)
-		for i := range ops {
-			ops[i] = putOp(string([]rune{rune('a' + i%26), rune('A' + i/26)}), "v")
-		}
-		s.do(ops...)
-		s.equal("Count", s.read(registry.RangeRequest{KeyRange: registry.All(), CountOnly: true}).Count, int64(n))
-		s.equal("Deleted", s.del(registry.All()).Deleted, int64(n))
-		s.revisionIs(registry.SpaceKV, 3)
-	}},
-}
-
-// callerCases are who asked and why, as history tells it.
-var callerCases = []testCase{
-	{"is kept with what was written", func(s *subject) {
-		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
-		as := func(c registry.Caller) *subject {
-			return &subject{T: s.T, Store: s.Store, ctx: registry.WithCaller(s.ctx, c)}
-		}
-		operator := registry.Caller{Identity: "operator@host", Reason: registry.ReasonOperator}
-		check := registry.Caller{Identity: "agent-7", Reason: registry.ReasonCheck}
-		as(operator).put("a", "1")
-		as(check).del(registry.One("a"))
-		s.put("b", "1")
-		id := s.grant(registry.NoTTL)
-		s.putAs(registry.PutRequest{Key: "c", Lease: id})
-		as(operator).revoke(id)
-		for name, commits := range map[string][]registry.Commit{
-			"live":    s.next(w, 5),
-			"history": s.next(s.watch(registry.WatchRequest{KeyRange: registry.All(), StartRevision: 2}), 5),
-		} {
-			for i, want := range []registry.Caller{operator, check, {}, {}, operator} {
-				got := commits[i].Origin
-				s.equal(name+": who", got.Who, want.Identity)
-				s.equal(name+": why", got.Why, want.Reason)
-				if got.When.IsZero() {
-					s.Errorf("%s: when is not set in %+v", name, got)
-				}
-			}
-		}
-	}},
-}
-
-// Interface guard: a subject is a store.
-var _ interface {
-	testing.TB
-	registry.Store
-} = (*subject)(nil)
