@@ -196,7 +196,8 @@ import (
 )
 
 func TestBubble(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { clock.Sleep(clock.Second) })
+	wait := func() { clock.Sleep(1) }
+	synctest.Test(t, func(t *testing.T) { wait(); settle() })
 }
 
 func TestReal(t *testing.T) {
@@ -204,6 +205,12 @@ func TestReal(t *testing.T) {
 	sleep := clock.Sleep
 	sleep(1)
 }
+-- a/settle_test.go --
+package a
+
+import "time"
+
+func settle() { time.Sleep(1) }
 -- a/a.go --
 package a
 
@@ -211,7 +218,42 @@ import "time"
 
 func nap() { time.Sleep(1) }
 `,
-			want: []string{"a/a_test.go:14: a test must not sleep", "a/a_test.go:15: a test must not sleep"},
+			want: []string{
+				"a/a_test.go:15: sleeps in real time, reached from TestReal:",
+				"a/a_test.go:16: sleeps in real time, reached from TestReal:",
+			},
+		},
+		{
+			name:  "what a bubble and a real test share",
+			check: sleepingTests,
+			tree: `
+-- a/a_test.go --
+package a
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type cluster struct{}
+
+func (c *cluster) leader() { c.wait() }
+func (c *cluster) wait()   { time.Sleep(1) }
+
+func bubble(t *testing.T, f func(*cluster)) {
+	synctest.Test(t, func(t *testing.T) { f(new(cluster)) })
+}
+
+func TestBubble(t *testing.T) { bubble(t, func(c *cluster) { c.leader() }) }
+func TestReal(t *testing.T)   { new(cluster).leader() }
+
+var table = []func(){func() { time.Sleep(1) }}
+`,
+			want: []string{
+				"a/a_test.go:12: sleeps in real time, reached from TestReal",
+				"a/a_test.go:21: sleeps in real time, reached from a package-level variable",
+			},
 		},
 		{
 			name:  "a variable that hides the package",

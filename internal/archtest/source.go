@@ -59,34 +59,6 @@ func exempt(list []exemption, f *file) bool {
 	return slices.ContainsFunc(list, func(e exemption) bool { return e.file == f.path })
 }
 
-// sleepers are the tests that may sleep in real time.
-var sleepers = []exemption{}
-
-// sleepingTests refuses time.Sleep in tests, except in the bubble of a synctest.Test,
-// where it sleeps on a clock that waits for everything else.
-func sleepingTests(t *tree) []violation {
-	var bad []violation
-	for _, f := range t.files {
-		if !f.test || exempt(sleepers, f) {
-			continue
-		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.CallExpr:
-				if p, name, _ := f.used(n.Fun); p == "testing/synctest" && name == "Test" {
-					return false
-				}
-			case *ast.SelectorExpr:
-				if p, name, _ := f.used(n); p == "time" && name == "Sleep" {
-					bad = append(bad, violation{t.at(n), "a test must not sleep: wait for the condition, or run it under testing/synctest"})
-				}
-			}
-			return true
-		})
-	}
-	return bad
-}
-
 // skippers are the files that may skip a test.
 var skippers = []exemption{}
 
