@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"go/ast"
 	"io/fs"
 	"os"
 	"path"
@@ -13,6 +14,7 @@ import (
 var (
 	markdownLink = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
 	makeTarget   = regexp.MustCompile("`make ([a-z0-9-]+)`")
+	benchmark    = regexp.MustCompile(`Benchmark[A-Z][A-Za-z0-9]*`)
 	makeRule     = regexp.MustCompile(`(?m)^([a-z0-9-]+):`)
 )
 
@@ -68,6 +70,37 @@ func TestDocumentsReferToWhatIsThere(t *testing.T) {
 	}
 	for _, v := range bad {
 		t.Error(v)
+	}
+}
+
+// Commands that measure name benchmarks that there are: go test runs none, and says ok,
+// where a name matches nothing.
+func TestDocumentsNameBenchmarks(t *testing.T) {
+	root := os.DirFS(moduleRoot(t))
+	tr, err := load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, f := range tr.files {
+		for _, d := range f.ast.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.test {
+				there[fn.Name.Name] = true
+			}
+		}
+	}
+	doc, err := fs.ReadFile(root, "docs/performance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := benchmark.FindAllString(string(doc), -1)
+	if len(names) == 0 {
+		t.Fatal("docs/performance.md names no benchmark")
+	}
+	for _, name := range names {
+		if !there[name] {
+			t.Errorf("docs/performance.md measures with %s, which is not there", name)
+		}
 	}
 }
 
