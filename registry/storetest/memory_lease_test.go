@@ -143,7 +143,7 @@ func TestOutage(t *testing.T) {
 		one.Consistency = registry.Stale
 		s.equal("a stale read", showKVs(s.read(one).KVs), "a=1")
 
-		var ready error = errors.New("has not returned")
+		ready := errors.New("has not returned")
 		go func() { ready = m.WaitReady(s.ctx) }()
 		soon, cancel := context.WithTimeout(s.ctx, time.Second)
 		defer cancel()
