@@ -28,7 +28,7 @@ func (s *surface) readBody(q *request, limit int, setting string) ([]byte, error
 	if r.ContentLength == 0 || r.Body == nil {
 		return nil, nil
 	}
-	defer s.bodyDeadline(q)()
+	lift := s.bodyDeadline(q)
 	var b []byte
 	var err error
 	if n := r.ContentLength; n > 0 {
@@ -44,12 +44,14 @@ func (s *surface) readBody(q *request, limit int, setting string) ([]byte, error
 		s.drainBody(q)
 		return nil, tooLarge(-1, limit, setting)
 	}
+	lift()
 	return b, nil
 }
 
-// bodyDeadline bounds how long the body may take. The returned function lifts the
-// bound, which the connection would otherwise keep.
-func (s *surface) bodyDeadline(q *request) func() {
+// bodyDeadline bounds how long the body may take. Once it is there the bound has to
+// be lifted, or it would end the request. It stays for a body that is refused:
+// net/http reads on before it closes the connection, and must not be held there.
+func (s *surface) bodyDeadline(q *request) (lift func()) {
 	rc := http.NewResponseController(q.w)
 	if rc.SetReadDeadline(time.Now().Add(s.cfg.ReadBodyTimeout)) != nil {
 		return func() {} // not a connection
@@ -57,8 +59,9 @@ func (s *surface) bodyDeadline(q *request) func() {
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
 }
 
+// drainBody reads on in a body that is refused, so that its sender sees why.
 func (s *surface) drainBody(q *request) {
-	defer s.bodyDeadline(q)()
+	s.bodyDeadline(q)
 	_, _ = io.CopyN(io.Discard, q.r.Body, drainBytes)
 }
 

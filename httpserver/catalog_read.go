@@ -41,7 +41,7 @@ func (s *surface) catalogRead(q *request, topic catalog.Topic) (answer, error) {
 		return a, err
 	}
 	h := q.header()
-	s.readHeaders(h, a.revision, a.age)
+	s.readHeaders(h, o.mode, a.revision, a.age)
 	h[api.HeaderConsistency] = modeHeaders[o.mode]
 	if o.cached {
 		// The catalog is kept up to date as it changes: it is always at hand.

@@ -29,7 +29,7 @@ func (s *surface) kvGet(q *request) error {
 	if err != nil {
 		return err
 	}
-	s.readHeaders(q.header(), idx, res.Age)
+	s.readHeaders(q.header(), o.mode, idx, res.Age)
 	if len(res.KVs) == 0 {
 		return q.body(http.StatusNotFound, nil)
 	}
@@ -77,7 +77,7 @@ func (s *surface) kvList(q *request, o *readOptions) error {
 	if err != nil {
 		return err
 	}
-	s.readHeaders(q.header(), idx, res.Age)
+	s.readHeaders(q.header(), o.mode, idx, res.Age)
 	switch {
 	case len(res.KVs) == 0 && q.arg != "":
 		return q.body(http.StatusNotFound, nil)

@@ -109,10 +109,11 @@ func (s *surface) blocking(q *request, o *readOptions) (ctx context.Context, sto
 
 // readHeaders sets what every read of the store answers with. A client takes an
 // index of 0 for none, and spins.
-func (s *surface) readHeaders(h http.Header, index uint64, age time.Duration) {
+func (s *surface) readHeaders(h http.Header, m mode, index uint64, age time.Duration) {
 	h[api.HeaderIndex] = headerUint(max(index, 1))
 	h[api.HeaderLastContact] = headerUint(uint64(max(age, 0).Milliseconds()))
-	if age == 0 || s.cluster.Status().Leader != "" {
+	// Any other read would have failed without a leader.
+	if m != modeStale || s.cluster.Status().Leader != "" {
 		h[api.HeaderKnownLeader] = yes
 	} else {
 		h[api.HeaderKnownLeader] = no

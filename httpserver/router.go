@@ -85,8 +85,7 @@ func (s *surface) endpoint(r *route) echo.HandlerFunc {
 		q.reset(w, c.Request(), r.path)
 		s.run(q, func() error {
 			if forwarded {
-				s.forward.serve(s, q)
-				return nil
+				return s.forward.serve(s, q)
 			}
 			return s.serve(q, r, allow)
 		})
