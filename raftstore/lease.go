@@ -47,6 +47,8 @@ import (
 // change takes, but while a term begins: then for loading every lease.
 type leaseClock struct {
 	cfg LeaseConfig
+	// wall reads the time; only differences are looked at, by Go's monotonic clock.
+	wall func() time.Time
 
 	mu     sync.Mutex
 	active bool          // this server leads and has loaded the leases
@@ -84,7 +86,7 @@ type leaseBatch struct {
 }
 
 func newLeaseClock(cfg LeaseConfig) *leaseClock {
-	return &leaseClock{cfg: cfg, granting: make(map[registry.LeaseID]int)}
+	return &leaseClock{cfg: cfg, wall: time.Now, granting: make(map[registry.LeaseID]int)}
 }
 
 // lead starts the clock with every lease of the state. The view must contain all that
@@ -95,7 +97,7 @@ func (c *leaseClock) lead(term uint64, view func() *mvcc.View) {
 	// The view is taken under mu. A change that is not in it is published after
 	// this, and apply then waits for mu: none falls between.
 	v := view()
-	c.active, c.term, c.now, c.ticked = true, term, 0, time.Now()
+	c.active, c.term, c.now, c.ticked = true, term, 0, c.wall()
 	n := v.Size().Leases
 	c.leases = make(map[registry.LeaseID]*clockedLease, n)
 	c.long = make(map[registry.LeaseID]*clockedLease)
@@ -165,7 +167,7 @@ func (c *leaseClock) removeLocked(id registry.LeaseID) {
 
 // sinceTickLocked is what the next tick will at most charge for the time until now.
 func (c *leaseClock) sinceTickLocked() time.Duration {
-	return min(max(time.Since(c.ticked), 0), c.cfg.MaxStep)
+	return min(max(c.wall().Sub(c.ticked), 0), c.cfg.MaxStep)
 }
 
 // afterLocked is the deadline of what lives for ttl from now. The time since

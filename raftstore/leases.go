@@ -13,7 +13,7 @@ import (
 
 // GrantLease implements registry.Leases.
 func (s *Store) GrantLease(ctx context.Context, id registry.LeaseID, ttl time.Duration) (registry.Lease, error) {
-	if err := s.open(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return registry.Lease{}, err
 	}
 	pick := id == 0
@@ -63,7 +63,7 @@ func (b *leaseBatch) wait(ctx context.Context) error {
 
 // KeepAlive implements registry.Leases.
 func (s *Store) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
-	if err := s.open(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return registry.Lease{}, err
 	}
 	return s.leader().keepAlive(ctx, id)
@@ -123,7 +123,7 @@ func (l localLeader) clearCheckpoint(ctx context.Context, term uint64, id regist
 
 // RevokeLease implements registry.Leases.
 func (s *Store) RevokeLease(ctx context.Context, ids ...registry.LeaseID) error {
-	if err := s.open(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	_, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Revoke: &mvcc.LeaseRevoke{IDs: ids}})

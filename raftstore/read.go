@@ -14,7 +14,7 @@ import (
 
 // linearView is a view that contains every write acknowledged before the call.
 func (s *Store) linearView(ctx context.Context) (*mvcc.View, error) {
-	if err := s.open(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
 	// A lone voter has nobody to ask, and its published view holds whatever it

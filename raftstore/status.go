@@ -40,10 +40,7 @@ func (s *Store) Status() registry.Status {
 // Members implements registry.Cluster. It reads the configuration that this
 // server knows. Names of other servers are not known to it.
 func (s *Store) Members(ctx context.Context) ([]registry.Member, error) {
-	if err := s.open(); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
 	_, leader := s.raft.LeaderWithID()

@@ -60,6 +60,9 @@ var (
 	_ registry.Cluster = (*Store)(nil)
 )
 
+// hubConfig takes watch's defaults.
+var hubConfig watch.Config
+
 // options replace what tests cannot use for real.
 type options struct {
 	transport raft.Transport // instead of TCP
@@ -127,7 +130,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		s.transport = t
 	}
 
-	s.machine = newMachine(watch.Config{})
+	s.machine = newMachine(hubConfig)
 	undo = append(undo, func() error { s.machine.hub.Close(); return nil })
 	s.machine.fail = s.fail
 	s.machine.leases = s.clock.apply
@@ -257,6 +260,14 @@ func (s *Store) open() error {
 	}
 }
 
+// enter is nil if a call may begin: the store is open and ctx has not ended.
+func (s *Store) enter(ctx context.Context) error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
 // supervise takes everything down, once the store is closed or has failed.
 func (s *Store) supervise() {
 	select {
@@ -311,7 +322,7 @@ func (s *Store) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, erro
 // Range implements registry.Store.
 func (s *Store) Range(ctx context.Context, r registry.RangeRequest) (registry.RangeResult, error) {
 	if r.Consistency == registry.Stale {
-		if err := s.open(); err != nil {
+		if err := s.enter(ctx); err != nil {
 			return registry.RangeResult{}, err
 		}
 		age := s.age() // before the read: what comes in between only makes it fresher
@@ -335,7 +346,7 @@ func (s *Store) Txn(ctx context.Context, t registry.Txn) (registry.TxnResult, er
 		}
 		return v.ReadTxn(t)
 	}
-	if err := s.open(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return registry.TxnResult{}, err
 	}
 	if err := s.admit(&t); err != nil {
@@ -372,7 +383,7 @@ func puts(t *registry.Txn) bool {
 
 // Compact implements registry.Store.
 func (s *Store) Compact(ctx context.Context, space registry.Space, rev int64) error {
-	if err := s.open(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	_, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Compact: &mvcc.Compact{Space: space, Revision: rev}})
@@ -381,7 +392,7 @@ func (s *Store) Compact(ctx context.Context, space registry.Space, rev int64) er
 
 // Watch implements registry.Store.
 func (s *Store) Watch(ctx context.Context, r registry.WatchRequest) (registry.Watcher, error) {
-	if err := s.open(); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
 	return s.machine.hub.Watch(ctx, r)

@@ -1,0 +1,21 @@
+package raftstore
+
+import (
+	"testing"
+
+	"herald/registry"
+	"herald/registry/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	for _, kind := range []string{LogWAL, LogBoltDB} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) registry.Store {
+				cfg := testConfig(t)
+				cfg.LogStore = kind
+				return openReady(t, cfg)
+			})
+		})
+	}
+}
