@@ -47,7 +47,7 @@ func TestSizes(t *testing.T) {
 						m.SetEdns0(size.edns, false)
 					}
 					reply, length := ask(t, r, x, m, size.stream, seeded(1))
-					checkCut(t, reply, length, size.limit, n)
+					checkCut(t, reply, length, size.limit, n, 120)
 					if got := reply.IsEdns0() != nil; got != (size.edns > 0) {
 						t.Errorf("has an OPT record: %v", got)
 					}
@@ -57,8 +57,9 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// checkCut checks the answer of a service of n instances that differ.
-func checkCut(t *testing.T, reply *dns.Msg, length, limit, n int) {
+// checkCut checks the answer of a service of n instances that differ, whose records
+// have at most so many bytes with their addresses.
+func checkCut(t *testing.T, reply *dns.Msg, length, limit, n, largest int) {
 	t.Helper()
 	if length > limit {
 		t.Errorf("%d bytes, of %d", length, limit)
@@ -96,54 +97,86 @@ func checkCut(t *testing.T, reply *dns.Msg, length, limit, n int) {
 	}
 	// A cut answer is as full as it can be: one more record of the largest here
 	// would not fit.
-	if reply.Truncated && length < limit-120 {
+	if reply.Truncated && length < limit-largest {
 		t.Errorf("cut at %d bytes of %d", length, limit)
 	}
 }
 
-// TestLongestNames asks with names of the greatest length for targets of the
-// greatest length: the first record goes without its address where both do
-// not fit, and every answer is still whole.
+// TestLongestNames asks with a name of the greatest length for targets of nearly the
+// greatest length: in 512 bytes there is room for one record, without its address.
 func TestLongestNames(t *testing.T) {
 	var recs records
 	label := strings.Repeat("n", 63)
-	node := label + "." + label + "." + strings.Repeat("n", 63)
 	service := strings.Repeat("s", 63)
-	tag := strings.Repeat("t", 63) + "." + strings.Repeat("t", 63)
+	tag := strings.Repeat("t", 63) + "." + strings.Repeat("t", 63) + "." + strings.Repeat("t", 46)
 	for i := range 4 {
-		name := fmt.Sprintf("%d%s", i, node[1:])
-		recs.node(name, fmt.Sprintf("10.0.0.%d", i+1)).Meta = map[string]string{"long": strings.Repeat("m", 600)}
-		recs.instance(name, service, "a", 80).Tags = []string{tag}
+		node := fmt.Sprintf("%d%s.%s.%s", i, label[1:], label, label)
+		recs.node(node, fmt.Sprintf("10.0.0.%d", i+1))
+		recs.instance(node, service, "a", 80).Tags = []string{tag}
 	}
 	x := recs.index(t)
 	r := testResponder(t, nil)
 	for _, size := range allSizes {
-		for _, qtype := range []uint16{dns.TypeA, dns.TypeSRV, dns.TypeTXT} {
-			name := tag + "." + service + ".service.consul"
-			if qtype == dns.TypeTXT {
-				name = "0" + node[1:] + ".node.consul"
-			}
-			m := question(name, qtype)
-			if size.edns > 0 {
-				m.SetEdns0(size.edns, false)
-			}
-			reply, length := ask(t, r, x, m, size.stream, seeded(3))
-			if length > size.limit {
-				t.Errorf("%s %s: %d bytes", size.name, dns.TypeToString[qtype], length)
-			}
-			switch {
-			case qtype == dns.TypeTXT && size.limit == 512:
-				// No part of a record can be sent.
-				if !reply.Truncated || len(reply.Answer) > 0 {
-					t.Errorf("%s: a text of 605 bytes: %v", size.name, reply)
-				}
-			case len(reply.Answer) == 0:
-				t.Errorf("%s %s: the answer is empty", size.name, dns.TypeToString[qtype])
-			case qtype == dns.TypeSRV && size.limit == 512:
-				if !reply.Truncated {
-					t.Errorf("%s: no TC", size.name)
-				}
-			}
+		m := question(tag+"."+service+".service.consul", dns.TypeSRV)
+		if size.edns > 0 {
+			m.SetEdns0(size.edns, false)
+		}
+		reply, length := ask(t, r, x, m, size.stream, seeded(3))
+		if size.limit > 512 {
+			checkCut(t, reply, length, size.limit, 4, 250)
+			continue
+		}
+		if len(reply.Answer) != 1 || !reply.Truncated || length > 512 {
+			t.Errorf("%s: %d records in %d bytes, TC %v", size.name, len(reply.Answer), length, reply.Truncated)
+		}
+		if opt := reply.IsEdns0(); len(reply.Extra) > 1 || len(reply.Extra) == 1 && opt == nil {
+			t.Errorf("%s: an address beside it: %v", size.name, reply.Extra)
+		}
+	}
+
+	// A record that no room can be made for does not keep the others out.
+	recs.node("short", "10.0.0.9")
+	recs.instance("short", service, "b", 81).Tags = []string{tag}
+	recs.nodes = recs.nodes[4:]
+	long := label + "." + label + "." + label + "." + strings.Repeat("n", 40)
+	recs.node(long, "10.0.0.10")
+	recs.instances = recs.instances[4:]
+	recs.instance(long, service, "c", 82).Tags = []string{tag}
+	x = recs.index(t)
+	for seed := range uint64(8) {
+		reply, _ := ask(t, r, x, question(tag+"."+service+".service.consul", dns.TypeSRV), false, seeded(seed))
+		if len(reply.Answer) != 1 || !reply.Truncated || reply.Answer[0].(*dns.SRV).Port != 81 {
+			t.Errorf("order %d: %v", seed, reply)
+		}
+	}
+}
+
+// TestLongTexts: metadata of any length is answered, and makes nothing else fail.
+func TestLongTexts(t *testing.T) {
+	var recs records
+	text := strings.Repeat("m", 600)
+	recs.node("n0", "10.0.0.1").Meta = map[string]string{"long": text, "short": "s", "huge": strings.Repeat("h", 1<<16)}
+	recs.instance("n0", "web", "web", 80)
+	x := recs.index(t)
+	r := testResponder(t, nil)
+
+	// The text that no record can hold is missing, and that is said.
+	reply, _ := ask(t, r, x, question("n0.node.consul", dns.TypeTXT), true, seeded(1))
+	var got []string
+	for _, rr := range reply.Answer {
+		got = append(got, strings.Join(rr.(*dns.TXT).Txt, ""))
+	}
+	if len(got) != 2 || got[0] != "long="+text || got[1] != "short=s" || !reply.Truncated {
+		t.Errorf("over TCP: %d texts, TC %v", len(got), reply.Truncated)
+	}
+	reply, length := ask(t, r, x, question("n0.node.consul", dns.TypeTXT), false, seeded(1))
+	if len(reply.Answer) != 1 || !reply.Truncated || length > 512 {
+		t.Errorf("in 512 bytes: %v", reply)
+	}
+	for _, m := range []*dns.Msg{question("n0.node.consul", dns.TypeA), question("web.service.consul", dns.TypeSRV)} {
+		reply, _ = ask(t, r, x, m, false, seeded(1))
+		if len(reply.Answer) != 1 || reply.Truncated {
+			t.Errorf("%v", reply)
 		}
 	}
 }
@@ -167,7 +200,7 @@ func TestMetadataIsACourtesy(t *testing.T) {
 		return n
 	}
 	reply, length := ask(t, r, x, question("web.service.consul", dns.TypeSRV), false, seeded(1))
-	checkCut(t, reply, length, 512, 6)
+	checkCut(t, reply, length, 512, 6, 120)
 	if n := texts(reply); n == 0 || n == 6 {
 		t.Errorf("%d texts in 512 bytes", n)
 	}
