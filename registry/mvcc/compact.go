@@ -69,9 +69,11 @@ func (s *State) sweepSpace(id registry.Space, budget int) int {
 			}
 			budget--
 		}
+		if n == 0 {
+			budget-- // looking is work too
+		}
 		if at.event == n {
 			at.rev, at.event = at.rev+1, 0
-			budget-- // an empty commit is work too
 		}
 	}
 	sp.log.drop(min(at.rev, sp.compacted))

@@ -1,0 +1,95 @@
+package mvcc
+
+import (
+	"fmt"
+	"testing"
+
+	"herald/registry"
+)
+
+// TestCompactionIsPaidInInstalments compacts a long history at once and has each
+// command afterwards do no more than a bounded piece of it, until all is gone.
+func TestCompactionIsPaidInInstalments(t *testing.T) {
+	s := New()
+	const n = 20_000
+	put := func(i int) {
+		s.Apply(uint64(i), &Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: fmt.Sprint(i % 100), Value: []byte("v")}}}}})
+	}
+	for i := range n {
+		put(i)
+	}
+	sp := &s.spaces[0]
+	s.Apply(n, &Command{Compact: &Compact{Revision: sp.rev}})
+	if err := s.Publish().Commits(0, sp.rev-1, sp.rev, nil); err == nil {
+		t.Fatal("what was compacted can be read")
+	}
+	const most = sweepStep + 2
+	rounds := 0
+	for s.swept.next[0].rev <= sp.compacted {
+		before := sp.hist.Len()
+		put(rounds)
+		if gone := before + 1 - sp.hist.Len(); gone > most {
+			t.Fatalf("one command swept %d versions, more than %d", gone, most)
+		}
+		if rounds++; rounds > n {
+			t.Fatalf("%d commands later %d versions are left", rounds, sp.hist.Len())
+		}
+	}
+	if sp.hist.Len() != rounds {
+		t.Errorf("%d versions are left, of %d superseded since the compaction", sp.hist.Len(), rounds)
+	}
+	if rounds > n/sweepStep+1 {
+		t.Errorf("it took %d commands to sweep %d versions", rounds, n)
+	}
+	if chunks := len(sp.log.chunks); chunks > rounds/chunkLen+3 {
+		t.Errorf("the log still has %d chunks", chunks)
+	}
+}
+
+// TestSweepKeepsUp has every command write much, and compaction follow closely:
+// what is left to sweep must not grow.
+func TestSweepKeepsUp(t *testing.T) {
+	s := New()
+	for i := range 200 {
+		var ops []registry.Op
+		for k := range 500 {
+			ops = append(ops, registry.Op{Put: &registry.PutRequest{Key: fmt.Sprint(k)}})
+		}
+		s.Apply(uint64(i), &Command{Txn: &registry.Txn{Then: ops}})
+		s.Apply(uint64(i), &Command{Compact: &Compact{Revision: s.spaces[0].rev}})
+	}
+	if left := s.spaces[0].hist.Len(); left > 2000 {
+		t.Errorf("%d versions were not swept", left)
+	}
+}
+
+// TestSweepHugeCommit sweeps a commit of many events in pieces, and reads in
+// between.
+func TestSweepHugeCommit(t *testing.T) {
+	s := New()
+	const n = 5 * sweepStep
+	for _, v := range []string{"1", "2"} {
+		var ops []registry.Op
+		for k := range n {
+			ops = append(ops, registry.Op{Put: &registry.PutRequest{Key: fmt.Sprintf("%04d", k), Value: []byte(v)}})
+		}
+		s.Apply(1, &Command{Txn: &registry.Txn{Then: ops}})
+	}
+	s.Apply(2, &Command{Txn: &registry.Txn{Then: []registry.Op{{Delete: &registry.DeleteRequest{KeyRange: registry.All()}}}}})
+	for s.sweep(); s.swept.events > 0; s.sweep() {
+	}
+	s.Apply(3, &Command{Compact: &Compact{Revision: 3}})
+	for i := range 30 {
+		s.SetApplied(uint64(4 + i))
+		v := s.Publish()
+		for rev, want := range map[int64]int{3: n, 4: 0} {
+			got, err := v.Range(registry.RangeRequest{KeyRange: registry.All(), Revision: rev})
+			if err != nil || len(got.KVs) != want {
+				t.Fatalf("sweep %d, revision %d: %d keys, %v, want %d", i, rev, len(got.KVs), err, want)
+			}
+		}
+	}
+	if left := s.spaces[0].hist.Len(); left != 2*n { // version 2 and the tombstones
+		t.Errorf("%d versions are kept, want %d", left, 2*n)
+	}
+}
