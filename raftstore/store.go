@@ -67,6 +67,7 @@ var hubConfig watch.Config
 type options struct {
 	transport raft.Transport // instead of TCP
 	servers   []raft.Server  // of a new cluster, instead of this one alone
+	log       func(raft.LogStore) raft.LogStore
 }
 
 // Open starts a server on its data directory. It returns before there is a leader;
@@ -108,6 +109,9 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.stores.close)
+	if o.log != nil {
+		s.stores.log = o.log(s.stores.log)
+	}
 	if err := recoverSnapshots(s.dir, s.stores.log, cfg.Log); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,393 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"herald/registry"
+)
+
+// wantStopped checks that the store has stopped by itself because of want, and answers nothing.
+func wantStopped(t *testing.T, s *Store, want error) {
+	t.Helper()
+	select {
+	case <-s.Done():
+	case <-time.After(20 * time.Second):
+		t.Fatal("the store goes on")
+	}
+	if err := s.Err(); !errors.Is(err, want) {
+		t.Errorf("Err: %v, want %v", err, want)
+	}
+	_, err := registry.Put(t.Context(), s, registry.PutRequest{Key: "k", Value: []byte("late")})
+	if !errors.Is(err, registry.ErrStopped) || !errors.Is(err, want) {
+		t.Errorf("put: %v, want ErrStopped because of %v", err, want)
+	}
+	for _, c := range []registry.Consistency{registry.Linearizable, registry.Stale} {
+		if _, err := s.Range(t.Context(), registry.RangeRequest{KeyRange: registry.All(), Consistency: c}); !errors.Is(err, registry.ErrStopped) {
+			t.Errorf("read: %v, want ErrStopped", err)
+		}
+	}
+}
+
+func TestUnknownEntryStopsTheStore(t *testing.T) {
+	good := appendCommand(nil, 0, (putCommand("good")).AppendTo(nil))
+	for name, c := range map[string]struct {
+		entry []byte
+		want  error
+	}{
+		"newer entry":             {[]byte{entryFormat + 1, 1, 2, 3}, registry.ErrFormat},
+		"newer command":           {appendCommand(append(appendEntryHeader(nil), good...), 0, []byte{99, 1}), registry.ErrFormat},
+		"command that is no such": {appendCommand(append(appendEntryHeader(nil), good...), 0, []byte{1, 0xff}), registry.ErrCorrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig(t)
+			s := openReady(t, cfg)
+			mustPut(t, s, "k", "v")
+			before := s.machine.View()
+			f := s.raft.Apply(c.entry, 0)
+			if err := f.Error(); err != nil {
+				t.Fatal(err)
+			}
+			if r := f.Response().(*entryResult); !errors.Is(r.err, c.want) {
+				t.Errorf("the entry's result is %v, want %v", r.err, c.want)
+			}
+			wantStopped(t, s, c.want)
+			after := s.machine.View()
+			if after.Applied() != before.Applied() || after.Hash() != before.Hash() {
+				t.Errorf("applied %d, was %d: part of the entry was applied, or what followed", after.Applied(), before.Applied())
+			}
+			mustClose(t, s)
+			// It is in the log: a restart stops at it again, rather than passing over it.
+			again, err := Open(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer again.Close()
+			wantStopped(t, again, c.want)
+		})
+	}
+}
+
+// failingLog fails appends while broken is set.
+type failingLog struct {
+	raft.LogStore
+	broken atomic.Bool
+}
+
+var errDisk = errors.New("no space left on device")
+
+func (f *failingLog) StoreLogs(l []*raft.Log) error {
+	if f.broken.Load() {
+		return errDisk
+	}
+	return f.LogStore.StoreLogs(l)
+}
+
+func (f *failingLog) IsMonotonic() bool { return true }
+
+func TestFailedAppendStopsTheStore(t *testing.T) {
+	var disk *failingLog
+	s, err := open(testConfig(t), options{log: func(l raft.LogStore) raft.LogStore {
+		disk = &failingLog{LogStore: l}
+		return disk
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	waitReady(t, s)
+	mustPut(t, s, "k", "v")
+	disk.broken.Store(true)
+	_, err = registry.Put(t.Context(), s, registry.PutRequest{Key: "k", Value: []byte("lost")})
+	if !errors.Is(err, registry.ErrTimeout) && !errors.Is(err, registry.ErrStopped) {
+		t.Errorf("put: %v, want ErrTimeout or ErrStopped", err)
+	}
+	// A disk that recovers changes nothing: what it lost, it lost.
+	disk.broken.Store(false)
+	wantStopped(t, s, errDisk)
+	if !strings.Contains(s.Err().Error(), "free or repair the disk") {
+		t.Errorf("%q does not say what to do", s.Err())
+	}
+}
+
+func TestClose(t *testing.T) {
+	s := openReady(t, testConfig(t))
+	w, err := s.Watch(t.Context(), registry.WatchRequest{KeyRange: registry.All()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			for {
+				_, err := registry.Put(context.Background(), s, registry.PutRequest{Key: fmt.Sprint(i)})
+				if errors.Is(err, registry.ErrStopped) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	if _, err := w.Next(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for range 3 {
+		wg.Go(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	<-s.Done()
+	if err := s.Err(); err != nil {
+		t.Errorf("Err after Close: %v", err)
+	}
+	for err == nil {
+		_, err = w.Next(t.Context())
+	}
+	if !errors.Is(err, registry.ErrStopped) {
+		t.Errorf("watcher: %v, want ErrStopped", err)
+	}
+	for name, call := range map[string]func() error{
+		"Grant":     func() error { _, err := s.GrantLease(t.Context(), 1, time.Second); return err },
+		"KeepAlive": func() error { _, err := s.KeepAlive(t.Context(), 1); return err },
+		"Revoke":    func() error { return s.RevokeLease(t.Context(), 1) },
+		"Lease":     func() error { _, err := s.Lease(t.Context(), 1, false); return err },
+		"Compact":   func() error { return s.Compact(t.Context(), registry.SpaceKV, 2) },
+		"Members":   func() error { _, err := s.Members(t.Context()); return err },
+		"Watch":     func() error { _, err := s.Watch(t.Context(), registry.WatchRequest{}); return err },
+	} {
+		if err := call(); !errors.Is(err, registry.ErrStopped) {
+			t.Errorf("%s after Close: %v, want ErrStopped", name, err)
+		}
+	}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.MemoryLimit = 200 << 10
+	cfg.HistoryCommits = 1
+	cfg.CompactInterval = 20 * time.Millisecond
+	s := openReady(t, cfg)
+	l, err := s.GrantLease(t.Context(), 0, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(i int, lease registry.LeaseID) error {
+		_, err := registry.Put(t.Context(), s, registry.PutRequest{Key: fmt.Sprintf("k%d", i), Value: make([]byte, 10<<10), Lease: lease})
+		return err
+	}
+	n := 0
+	for ; err == nil && n < 100; n++ {
+		err = put(n, l.ID)
+	}
+	if !errors.Is(err, registry.ErrResourceExhausted) {
+		t.Fatalf("after %d puts: %v, want ErrResourceExhausted", n, err)
+	}
+	// What heals goes through.
+	if _, err := s.KeepAlive(t.Context(), l.ID); err != nil {
+		t.Errorf("keepalive: %v", err)
+	}
+	if _, err := registry.Delete(t.Context(), s, registry.DeleteRequest{KeyRange: registry.One("k0")}); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	if err := s.RevokeLease(t.Context(), l.ID); err != nil {
+		t.Errorf("revoke: %v", err)
+	}
+	// And it heals: history is compacted, and put works again.
+	deadline := time.Now().Add(20 * time.Second)
+	for err = put(0, 0); err != nil && time.Now().Before(deadline); err = put(0, 0) {
+		if !errors.Is(err, registry.ErrResourceExhausted) {
+			t.Fatal(err)
+		}
+		time.Sleep(cfg.CompactInterval)
+	}
+	if err != nil {
+		t.Errorf("it did not heal: %v", err)
+	}
+}
+
+func TestHistoryIsCompacted(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		adjust  func(*Config)
+		after   time.Duration
+		lowest  int64
+		highest int64
+	}{
+		{"by age", func(c *Config) { c.HistoryAge, c.HistoryCommits = time.Minute, 0 }, 65 * time.Second, 6, 8},
+		{"by count", func(c *Config) { c.HistoryAge, c.HistoryCommits = 0, 7 }, 2 * time.Second, 14, 14},
+		{"by neither", func(c *Config) { c.HistoryAge, c.HistoryCommits = 0, 0 }, time.Hour, 0, 0},
+		{"by age, all of it", func(c *Config) { c.HistoryAge = time.Minute }, time.Hour, 21, 21},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cl := newCluster(t, 1, c.adjust)
+				s := cl.stores[cl.leader()]
+				for i := range 20 {
+					mustPut(t, s, "k", fmt.Sprint(i))
+					time.Sleep(time.Second)
+				}
+				time.Sleep(c.after - 20*time.Second)
+				got := s.machine.View().Compacted(registry.SpaceKV)
+				if got < c.lowest || got > c.highest {
+					t.Errorf("compacted to %d, want %d to %d", got, c.lowest, c.highest)
+				}
+				wantValue(t, s, "k", "19")
+				var who []registry.Origin
+				v := s.machine.View()
+				_ = v.Commits(registry.SpaceKV, got, v.Revision(registry.SpaceKV), func(c registry.Commit) bool {
+					who = append(who, c.Origin)
+					return true
+				})
+				for _, o := range who {
+					if o.Why != registry.ReasonClient {
+						t.Errorf("compaction made a commit: %+v", o)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A snapshot of a large state, written while puts go on, holds up none of them, and
+// the state that it restores is the one it was taken of.
+func TestSnapshotBesideWrites(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.SnapshotBytes = 1 << 20 // many of them
+	cfg.TrailingEntries = 1
+	var snapshots atomic.Int32
+	cfg.Hooks.Snapshot = func(_ time.Duration, err error) {
+		if err != nil && !errors.Is(err, registry.ErrStopped) {
+			t.Error(err)
+		}
+		snapshots.Add(1)
+	}
+	s := openReady(t, cfg)
+	fill(t, s, "k", 20_000)
+	for range 100 {
+		if snapshots.Load() > 0 {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if snapshots.Load() == 0 {
+		t.Fatal("no snapshot was taken by bytes")
+	}
+	want := s.machine.View()
+	mustClose(t, s)
+	s = openReady(t, cfg)
+	if got := s.machine.View(); got.Hash() != want.Hash() || got.Revisions() != want.Revisions() {
+		t.Errorf("restored: hash %x at %v, want %x at %v", got.Hash(), got.Revisions(), want.Hash(), want.Revisions())
+	}
+}
+
+func TestStatusAndMembers(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.NodeID = "id-a"
+	s := openReady(t, cfg)
+	mustPut(t, s, "k", "v")
+	st := s.Status()
+	if st.ID != "id-a" || st.Leader != "id-a" || !st.IsLeader || !st.Ready || st.LeaderAt != s.PeerAddress() || st.Term == 0 {
+		t.Errorf("status %+v", st)
+	}
+	if st.Applied == 0 || st.Applied > st.Committed || st.Committed > st.LastIndex || st.Revisions[registry.SpaceKV] != 2 {
+		t.Errorf("indexes of %+v", st)
+	}
+	m, err := s.Members(t.Context())
+	want := registry.Member{ID: "id-a", Name: "node-a", Address: s.PeerAddress(), Suffrage: registry.Voter, Leader: true}
+	if err != nil || len(m) != 1 || m[0] != want {
+		t.Errorf("members %+v, %v; want %+v", m, err, want)
+	}
+}
+
+// A server whose address has changed says so to its cluster once it leads.
+func TestAddressIsCorrected(t *testing.T) {
+	cfg := testConfig(t)
+	s := openReady(t, cfg)
+	old := s.PeerAddress()
+	mustClose(t, s)
+	cfg.AdvertiseAddress = "localhost:4711"
+	s = openReady(t, cfg)
+	for range 400 {
+		m, err := s.Members(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m[0].Address == "localhost:4711" {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("members still have %s", old)
+}
+
+func TestRestoreKeepsStateOnBadSnapshot(t *testing.T) {
+	m := newMachine(hubConfig)
+	defer m.hub.Close()
+	m.starting.Store(false)
+	m.ApplyBatch([]*raft.Log{{Index: 1, Term: 1, Data: appendCommand(appendEntryHeader(nil), 0, putCommand("k").AppendTo(nil))}})
+	before := m.View()
+	if err := m.Restore(nopCloser{strings.NewReader("not a snapshot")}); !errors.Is(err, registry.ErrCorrupt) {
+		t.Errorf("Restore: %v, want ErrCorrupt", err)
+	}
+	if m.View() != before {
+		t.Error("the state was replaced")
+	}
+	m.ApplyBatch([]*raft.Log{{Index: 2, Term: 1, Data: appendCommand(appendEntryHeader(nil), 0, putCommand("l").AppendTo(nil))}})
+	if got := m.View().Revision(registry.SpaceKV); got != 3 {
+		t.Errorf("revision %d after it went on, want 3", got)
+	}
+}
+
+type nopCloser struct{ *strings.Reader }
+
+func (nopCloser) Close() error { return nil }
+
+func TestWaitApplied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(hubConfig)
+		defer m.hub.Close()
+		var reached [4]atomic.Bool
+		var wg sync.WaitGroup
+		for i := range reached {
+			wg.Go(func() {
+				if err := m.waitApplied(t.Context(), uint64(i)); err == nil {
+					reached[i].Store(true)
+				}
+			})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var gone error
+		wg.Go(func() { gone = m.waitApplied(ctx, 9) })
+		for i := range uint64(4) {
+			if i > 0 {
+				m.ApplyBatch([]*raft.Log{{Index: i, Type: raft.LogConfiguration}})
+			}
+			synctest.Wait()
+			for j := range reached {
+				if got, want := reached[j].Load(), uint64(j) <= i; got != want {
+					t.Errorf("applied %d: who waits for %d is through: %v", i, j, got)
+				}
+			}
+		}
+		cancel()
+		wg.Wait()
+		if !errors.Is(gone, context.Canceled) || len(m.waiting.set) != 0 {
+			t.Errorf("who left got %v, and %d still wait", gone, len(m.waiting.set))
+		}
+	})
+}
