@@ -144,5 +144,6 @@ func (s *State) share(a attrs) *attrs {
 			return l.only
 		}
 	}
-	return &a
+	own := a // the parameter itself must not escape: most calls keep nothing
+	return &own
 }

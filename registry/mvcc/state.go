@@ -146,7 +146,8 @@ func (s *State) intern(c cause) *cause {
 		if len(s.causes) >= many {
 			clear(s.causes)
 		}
-		p = &c
+		p = new(cause)
+		*p = c
 		s.causes[c] = p
 	}
 	return p
