@@ -139,7 +139,7 @@ func advertise(ctx context.Context, s registry.Store, lease registry.LeaseID, no
 		}
 		delete(have, w.key)
 	}
-	// Instances last, which sort last: a check that goes before its instance would
+	// Instances first, which sort last: a check that goes before its instance would
 	// leave it looking healthy.
 	for _, key := range slices.Backward(slices.Sorted(maps.Keys(have))) {
 		ops = append(ops, del(registry.One(key)))

@@ -128,49 +128,47 @@ func TestAdvertiseRefusesContradictions(t *testing.T) {
 	}
 }
 
-// More than fits in one request arrives all the same, and no instance is seen
-// without its check.
+// More than fits in one request arrives and goes all the same, and at no revision
+// is there an instance without its check.
 func TestAdvertiseInParts(t *testing.T) {
 	s := storetest.NewMemory(t)
-	c := follow(t, s)
 	var many []registry.Instance
-	for i := range 5000 {
-		many = append(many, registry.Instance{ID: fmt.Sprint(i), Service: "web", Meta: map[string]string{"k": strings.Repeat("v", 300)}})
+	for i := range 3000 {
+		many = append(many, registry.Instance{ID: fmt.Sprintf("%0100d", i), Service: "web", Meta: map[string]string{"k": strings.Repeat("v", 300)}})
 	}
-	want := wantOf("n", many...)
-	watched := make(chan int)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		commits := 0
-		for after := int64(1); ; {
-			x, err := c.Wait(ctx, NodeTopic("n"), after)
-			if err != nil {
-				watched <- commits
-				return
-			}
-			after = x.TopicRevision(NodeTopic("n"))
-			commits++
+	for _, want := range []NodeRecords{wantOf("n", many...), wantOf("n")} {
+		if err := Advertise(t.Context(), s, 0, want); err != nil {
+			t.Fatal(err)
+		}
+		has(t, s, 0, want)
+	}
+	w, err := s.Watch(t.Context(), registry.WatchRequest{Space: registry.SpaceCatalog, KeyRange: registry.All(), StartRevision: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	x, n := emptyIndex(), int64(0)
+	for x.Revision() < w.StartedAt() {
+		commits, err := w.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, commit := range commits {
+			b := x.edit(ignoreMalformed)
+			b.commit(commit.Revision, commit.Events)
+			x = b.finish()
+			n++
 			if v := x.Service("web"); v != nil {
 				for _, i := range v.Instances() {
 					if len(i.Checks) != 1 {
-						t.Errorf("revision %d: instance %s has %d checks", x.Revision(), i.ID, len(i.Checks))
-						break
+						t.Fatalf("revision %d: instance %s has %d checks", x.Revision(), i.ID, len(i.Checks))
 					}
 				}
 			}
 		}
-	}()
-	if err := Advertise(t.Context(), s, 0, want); err != nil {
-		t.Fatal(err)
 	}
-	has(t, s, 0, want)
-	if err := Advertise(t.Context(), s, 0, wantOf("n")); err != nil {
-		t.Fatal(err)
-	}
-	has(t, s, 0, wantOf("n"))
-	cancel()
-	if n := <-watched; n < 2 {
-		t.Errorf("%d commits were seen, want several", n)
+	if n < 4 {
+		t.Errorf("all was written in %d commits, want several for each", n)
 	}
 }
 

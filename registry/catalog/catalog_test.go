@@ -103,10 +103,12 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		one := c.wait(ctx, ServiceTopic("a"), 5)
+		alone := c.wait(ctx, ServiceTopic("b"), 5)
 		other := c.wait(t.Context(), ServiceTopic("a"), 1)
 		if got := <-one; !errors.Is(got.err, context.DeadlineExceeded) || got.x != c.Index() {
 			t.Errorf("got %+v", got)
 		}
+		<-alone
 		if _, err := c.WaitRevision(ctx, 9); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("WaitRevision: %v", err)
 		}
@@ -206,6 +208,26 @@ func TestManyWait(t *testing.T) {
 			t.Error("something is left of those who waited")
 		}
 	})
+}
+
+// One who gives up after its topic rose must not take along those who wait for
+// the next rise.
+func TestLeaveAfterARise(t *testing.T) {
+	w := newWaiters()
+	w.mu.Lock()
+	first := w.joinLocked(NodesTopic)
+	w.wakeLocked(NodesTopic)
+	second := w.joinLocked(NodesTopic)
+	w.mu.Unlock()
+	w.leave(NodesTopic, first)
+	w.mu.Lock()
+	w.wakeLocked(NodesTopic)
+	w.mu.Unlock()
+	select {
+	case <-second.rose:
+	default:
+		t.Error("who waits was not woken")
+	}
 }
 
 // Names of absent services that had to be forgotten rise, and so do those who wait

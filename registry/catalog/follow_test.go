@@ -138,7 +138,7 @@ func TestFollowDoesNotShowThePast(t *testing.T) {
 		write(t, s, PutNode(registry.Node{Name: "n", ID: fmt.Sprint(i)}, 0))
 	}
 	c := New()
-	start(t, c, s)
+	start(t, c, &troubled{Store: s, slow: true})
 	x, err := c.Wait(t.Context(), NodesTopic, 1)
 	if err != nil || x.Node("n").ID != "499" {
 		t.Errorf("the first index that was shown has revision %d, %v", x.Revision(), err)
@@ -224,12 +224,15 @@ type troubled struct {
 	fail    error // of Range and Watch
 	watches []*troubledWatch
 	reads   atomic.Int64
+	slow    bool // watches deliver one commit at a time
 }
 
 type troubledWatch struct {
 	registry.Watcher
 	broken chan struct{}
 	err    error
+	slow   bool
+	ready  []registry.Commit
 }
 
 func (s *troubled) setFail(err error) {
@@ -270,12 +273,23 @@ func (s *troubled) Watch(ctx context.Context, r registry.WatchRequest) (registry
 	if err != nil {
 		return nil, err
 	}
-	tw := &troubledWatch{Watcher: w, broken: make(chan struct{})}
+	tw := &troubledWatch{Watcher: w, broken: make(chan struct{}), slow: s.slow}
 	s.watches = append(s.watches, tw)
 	return tw, nil
 }
 
 func (w *troubledWatch) Next(ctx context.Context) ([]registry.Commit, error) {
+	if w.slow {
+		if len(w.ready) == 0 {
+			var err error
+			if w.ready, err = w.Watcher.Next(ctx); err != nil {
+				return nil, err
+			}
+		}
+		one := w.ready[:1]
+		w.ready = w.ready[1:]
+		return one, nil
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {

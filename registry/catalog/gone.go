@@ -15,13 +15,13 @@ const goneMost = 1 << 16
 // does a name that never existed: too high is safe, too low is not.
 type gone struct {
 	names *cow.Map[string, int64]
-	rest  int64 // for every name that is not among names
+	rest  int64 // for every name that is not among names; at most what any of those has
 }
 
 func noneGone() gone { return gone{names: new(cow.Map[string, int64]), rest: 1} }
 
 func (g gone) revision(name string) int64 {
-	if r, ok := g.names.Get(name); ok && r > g.rest {
+	if r, ok := g.names.Get(name); ok {
 		return r
 	}
 	return g.rest

@@ -182,6 +182,9 @@ func TestAbsentTopicsNeverGoDown(t *testing.T) {
 	if got := w.x.TopicRevision(ServiceTopic("web")); got != w.revision {
 		t.Errorf("a service that came back at %d is at %d", w.revision, got)
 	}
+	if n := w.x.goneServices.names.Len(); n != 0 {
+		t.Errorf("%d services are remembered as gone", n)
+	}
 }
 
 func TestGoneIsBounded(t *testing.T) {
