@@ -18,8 +18,7 @@ func (a *Agent) keepLease(ctx context.Context) {
 	every := a.cfg.LeaseTTL / 3
 	// Short enough that a lease is saved if servers come back with little of it left.
 	retry := backoff{min: 100 * time.Millisecond, max: min(a.cfg.LeaseTTL/8, 5*time.Second)}
-	regrant, fresh := retry, false // fresh: granted, and not kept alive since
-	id := a.resume                 // not shown before a server has confirmed it
+	id := a.resume // not shown before a server has confirmed it
 	for ctx.Err() == nil {
 		started := time.Now()
 		held, err := a.leaseCall(ctx, id)
@@ -30,10 +29,8 @@ func (a *Agent) keepLease(ctx context.Context) {
 		switch {
 		case err == nil:
 			retry.reset()
-			if fresh = id != held; fresh {
+			if id != held {
 				a.log.Info("lease granted", "lease", int64(held), "ttl", a.cfg.LeaseTTL)
-			} else {
-				regrant.reset()
 			}
 			id = held
 			a.link.leaseAnswer(id, nil, true)
@@ -44,9 +41,8 @@ func (a *Agent) keepLease(ctx context.Context) {
 			id, wait = 0, 0
 			retry.reset()
 			a.link.leaseAnswer(0, nil, true)
-			if fresh { // leases that do not last are not to make it spin
-				wait = regrant.next()
-			}
+			// This cannot spin: a loss is found by a keepalive, a third of a TTL after
+			// the grant, or by advertising, which backs off.
 		default:
 			shown := id
 			if a.link.holds() == 0 {

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -112,15 +113,16 @@ func TestHTTPStreamIsPassing(t *testing.T) {
 	}))
 	defer srv.Close()
 	defer close(release)
-	status, output := run(t, define(HTTP, map[string]any{"url": srv.URL}), 100*time.Millisecond)
+	status, output := run(t, define(HTTP, map[string]any{"url": srv.URL}), time.Second)
 	if status != registry.Passing || !strings.Contains(output, "event (the body broke off") {
 		t.Errorf("%s %q, want passing with what came", status, output)
 	}
 }
 
 func TestHTTPOverTLS(t *testing.T) {
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	srv.Config.ErrorLog = nil
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // it is to be refused, and says so
+	srv.StartTLS()
 	defer srv.Close()
 	status, output := run(t, define(HTTP, map[string]any{"url": srv.URL}), 5*time.Second)
 	if status != registry.Critical || !strings.Contains(output, "certificate") {
