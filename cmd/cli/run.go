@@ -111,6 +111,14 @@ func (p *program) run(ctx context.Context, c *config, server bool, announce func
 		return c.explainOpen(err)
 	}
 	announce(c, n)
+	unhook := onHangup(func() {
+		if err := n.Reload(ctx); err != nil {
+			log.Error("reload refused, everything stays as it was", "error", err)
+			return
+		}
+		log.Info("configuration directories read again")
+	})
+	defer unhook()
 	return n.Run(ctx)
 }
 

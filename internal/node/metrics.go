@@ -60,6 +60,12 @@ func (m *metrics) Counter(name, help string, labels ...string) plugin.Counter {
 	return counter{register(m, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))}
 }
 
+// counterAdd makes a counter without labels that goes up by any number.
+func (m *metrics) counterAdd(name, help string) func(n int) {
+	c := register(m, prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help}))
+	return func(n int) { c.Add(float64(n)) }
+}
+
 func (m *metrics) Histogram(name, help string, labels ...string) plugin.Histogram {
 	opts := prometheus.HistogramOpts{
 		Name: name, Help: help,

@@ -38,13 +38,16 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}()
 	up := cfg.Upstream
 	if cfg.Store != nil {
-		if n.store, err = raftstore.Open(*cfg.Store); err != nil {
+		store := *cfg.Store
+		store.Hooks = n.metrics.storeHooks()
+		if n.store, err = raftstore.Open(store); err != nil {
 			return nil, err
 		}
 		up = agent.StoreUpstream(n.store)
 		n.describeServer()
 		n.gauges()
 	}
+	n.cfg.Agent.Hooks = n.metrics.agentHooks()
 	if n.agent, err = agent.New(n.cfg.Agent, up, cfg.checkers(), cfg.Log.With("part", "agent")); err != nil {
 		return nil, err
 	}
@@ -65,6 +68,9 @@ func (n *Node) abandon() error {
 	var errs []error
 	for _, d := range n.doors {
 		errs = append(errs, d.Door.Run(ended))
+	}
+	if n.agent != nil {
+		n.agent.Close()
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
@@ -135,8 +141,9 @@ func (n *Node) Addresses() map[string][]plugin.Address {
 	return all
 }
 
-// Agent is the process's local agent.
-func (n *Node) Agent() *agent.Agent { return n.agent }
+// Reload reads the agent's configuration directories again. On an error, which names
+// the file, everything stays as it was.
+func (n *Node) Reload(ctx context.Context) error { return n.agent.Reload(ctx) }
 
 // Store is the server's store, nil in an agent's process.
 func (n *Node) Store() registry.Store {
