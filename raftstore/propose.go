@@ -80,6 +80,9 @@ type proposer struct {
 	flight chan entryInFlight // complete's work
 	slots  chan struct{}      // one taken for each entry in flight
 
+	// closed is set before gather empties the queue for the last time: who finds it unset
+	// after queueing is answered.
+	closed   atomic.Bool
 	stopping chan struct{}
 	stopOnce sync.Once
 	finished chan struct{} // complete has returned: everyone was answered
@@ -125,7 +128,10 @@ func (p *proposer) start() {
 // stop refuses what is not in an entry yet and waits until the rest is answered.
 // Raft must be running still: it is raft that answers.
 func (p *proposer) stop() {
-	p.stopOnce.Do(func() { close(p.stopping) })
+	p.stopOnce.Do(func() {
+		p.closed.Store(true)
+		close(p.stopping)
+	})
 	<-p.finished
 }
 
@@ -154,6 +160,10 @@ func (p *proposer) propose(ctx context.Context, c *mvcc.Command, o proposeOption
 			return mvcc.Result{}, err
 		}
 	}
+	if p.closed.Load() && pr.state.CompareAndSwap(queued, abandoned) {
+		return mvcc.Result{}, registry.ErrStopped
+	}
+	// No channel here is shared with other callers: a select locks them all.
 	var cause error
 	select {
 	case <-pr.ready:
@@ -162,15 +172,10 @@ func (p *proposer) propose(ctx context.Context, c *mvcc.Command, o proposeOption
 		cause = context.Cause(ctx)
 	case <-pr.timer.C:
 		cause = fmt.Errorf("not committed within %v", p.timeout)
-	case <-p.finished:
-		cause = registry.ErrStopped
 	}
 	switch {
 	case pr.state.CompareAndSwap(queued, abandoned):
 		// gather will find it abandoned and recycle it.
-		if errors.Is(cause, registry.ErrStopped) {
-			return mvcc.Result{}, cause
-		}
 		return mvcc.Result{}, fmt.Errorf("%w: too much is waiting to be written: %w", registry.ErrUnavailable, cause)
 	case pr.state.CompareAndSwap(taken, abandoned):
 		return mvcc.Result{}, fmt.Errorf("%w: %w", registry.ErrTimeout, cause)

@@ -177,47 +177,40 @@ func TestClose(t *testing.T) {
 }
 
 func TestMemoryLimit(t *testing.T) {
-	cfg := testConfig(t)
-	cfg.MemoryLimit = 200 << 10
-	cfg.HistoryCommits = 1
-	cfg.CompactInterval = 20 * time.Millisecond
-	s := openReady(t, cfg)
-	l, err := s.GrantLease(t.Context(), 0, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	put := func(i int, lease registry.LeaseID) error {
-		_, err := registry.Put(t.Context(), s, registry.PutRequest{Key: fmt.Sprintf("k%d", i), Value: make([]byte, 10<<10), Lease: lease})
-		return err
-	}
-	n := 0
-	for ; err == nil && n < 100; n++ {
-		err = put(n, l.ID)
-	}
-	if !errors.Is(err, registry.ErrResourceExhausted) {
-		t.Fatalf("after %d puts: %v, want ErrResourceExhausted", n, err)
-	}
-	// What heals goes through.
-	if _, err := s.KeepAlive(t.Context(), l.ID); err != nil {
-		t.Errorf("keepalive: %v", err)
-	}
-	if _, err := registry.Delete(t.Context(), s, registry.DeleteRequest{KeyRange: registry.One("k0")}); err != nil {
-		t.Errorf("delete: %v", err)
-	}
-	if err := s.RevokeLease(t.Context(), l.ID); err != nil {
-		t.Errorf("revoke: %v", err)
-	}
-	// And it heals: history is compacted, and put works again.
-	deadline := time.Now().Add(20 * time.Second)
-	for err = put(0, 0); err != nil && time.Now().Before(deadline); err = put(0, 0) {
-		if !errors.Is(err, registry.ErrResourceExhausted) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, func(c *Config) { c.MemoryLimit, c.HistoryCommits = 200<<10, 1 })
+		s := c.stores[c.leader()]
+		l, err := s.GrantLease(t.Context(), 0, time.Hour)
+		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(cfg.CompactInterval)
-	}
-	if err != nil {
-		t.Errorf("it did not heal: %v", err)
-	}
+		put := func(i int, lease registry.LeaseID) error {
+			_, err := registry.Put(t.Context(), s, registry.PutRequest{Key: fmt.Sprintf("k%d", i), Value: make([]byte, 10<<10), Lease: lease})
+			return err
+		}
+		n := 0
+		for ; err == nil && n < 100; n++ {
+			err = put(n, l.ID)
+		}
+		if !errors.Is(err, registry.ErrResourceExhausted) {
+			t.Fatalf("after %d puts: %v, want ErrResourceExhausted", n, err)
+		}
+		// What heals goes through.
+		if _, err := s.KeepAlive(t.Context(), l.ID); err != nil {
+			t.Errorf("keepalive: %v", err)
+		}
+		if _, err := registry.Delete(t.Context(), s, registry.DeleteRequest{KeyRange: registry.One("k0")}); err != nil {
+			t.Errorf("delete: %v", err)
+		}
+		if err := s.RevokeLease(t.Context(), l.ID); err != nil {
+			t.Errorf("revoke: %v", err)
+		}
+		// And it heals: once history is compacted, a put works again.
+		time.Sleep(10 * c.configs[0].CompactInterval)
+		if err := put(0, 0); err != nil {
+			t.Errorf("it did not heal: %v", err)
+		}
+	})
 }
 
 func TestHistoryIsCompacted(t *testing.T) {
@@ -269,22 +262,21 @@ func TestSnapshotBesideWrites(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.SnapshotBytes = 1 << 20 // many of them
 	cfg.TrailingEntries = 1
-	var snapshots atomic.Int32
+	taken := make(chan struct{}, 1)
 	cfg.Hooks.Snapshot = func(_ time.Duration, err error) {
 		if err != nil && !errors.Is(err, registry.ErrStopped) {
 			t.Error(err)
 		}
-		snapshots.Add(1)
+		select {
+		case taken <- struct{}{}:
+		default:
+		}
 	}
 	s := openReady(t, cfg)
 	fill(t, s, "k", 20_000)
-	for range 100 {
-		if snapshots.Load() > 0 {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if snapshots.Load() == 0 {
+	select {
+	case <-taken:
+	case <-time.After(20 * time.Second):
 		t.Fatal("no snapshot was taken by bytes")
 	}
 	want := s.machine.View()
@@ -316,23 +308,19 @@ func TestStatusAndMembers(t *testing.T) {
 
 // A server whose address has changed says so to its cluster once it leads.
 func TestAddressIsCorrected(t *testing.T) {
-	cfg := testConfig(t)
-	s := openReady(t, cfg)
-	old := s.PeerAddress()
-	mustClose(t, s)
-	cfg.AdvertiseAddress = "localhost:4711"
-	s = openReady(t, cfg)
-	for range 400 {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, nil)
+		c.leader()
+		c.stop(0)
+		c.servers[0].Address = "elsewhere"
+		c.start(0)
+		s := c.stores[c.leader()]
+		settle()
 		m, err := s.Members(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || len(m) != 1 || m[0].Address != "elsewhere" || m[0].Suffrage != registry.Voter {
+			t.Errorf("members %+v, %v", m, err)
 		}
-		if m[0].Address == "localhost:4711" {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Errorf("members still have %s", old)
+	})
 }
 
 func TestRestoreKeepsStateOnBadSnapshot(t *testing.T) {

@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -137,13 +138,16 @@ func TestServersOverTCP(t *testing.T) {
 	}
 }
 
+// waitSame waits until b has what a has.
 func waitSame(t *testing.T, a, b *Store) {
 	t.Helper()
-	for range 1000 {
-		if a.machine.View().Hash() == b.machine.View().Hash() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	want := a.machine.View()
+	if err := b.machine.waitApplied(ctx, want.Applied()); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("the servers differ")
+	if got := b.machine.View(); got.Applied() == want.Applied() && got.Hash() != want.Hash() {
+		t.Fatal("the servers differ")
+	}
 }
