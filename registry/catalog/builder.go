@@ -27,20 +27,20 @@ type builder struct {
 	clock    int64   // the topic revision of the commit under way
 	touchedN []*nodeEdit
 	touchedS []*serviceEdit
-	strings  interner
+	interner interner
 }
 
 func (x *Index) edit(malformed func(key string, err error)) *builder {
 	return &builder{
 		x: &Index{
 			revision: x.revision, offset: x.offset,
-			nodes: x.nodes.Copy(), services: x.services.Copy(), addresses: x.addresses.Copy(),
+			nodes: x.nodes.Copy(), services: x.services.Copy(), byName: x.byName, addresses: x.addresses.Copy(),
 			servicesRevision: x.servicesRevision, nodesRevision: x.nodesRevision, checksRevision: x.checksRevision,
 			goneServices: x.goneServices.copy(), goneNodes: x.goneNodes.copy(),
 			instances: x.instances, hosts: x.hosts,
 		},
 		nodes: map[string]*nodeEdit{}, services: map[string]*serviceEdit{},
-		malformed: malformed, raised: map[Topic]struct{}{}, strings: interner{},
+		malformed: malformed, raised: map[Topic]struct{}{},
 	}
 }
 
@@ -70,13 +70,18 @@ func (b *builder) finish() *Index {
 		}
 		b.x.nodes.Set(name, n.entry())
 	}
+	byName := tableEdit{table: b.x.byName}
 	for name, s := range b.services {
 		if s.instances.Len() == 0 {
 			b.x.services.Delete(name)
+			byName.remove(name)
 			continue
 		}
-		b.x.services.Set(name, s.entry())
+		e := s.entry()
+		b.x.services.Set(name, e)
+		byName.set(e)
 	}
+	b.x.byName = byName.table
 	return b.x
 }
 
@@ -99,9 +104,9 @@ func (b *builder) event(e *registry.Event) {
 		case nodeRecord:
 			node, err = readNode(id, kv)
 		case instanceRecord:
-			instance, err = b.strings.readInstance(id, kv)
+			instance, err = b.interner.readInstance(id, kv)
 		default:
-			check, err = b.strings.readCheck(id, kv)
+			check, err = b.interner.readCheck(id, kv)
 		}
 		if err != nil {
 			b.malformed(kv.Key, err)

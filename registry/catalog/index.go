@@ -19,6 +19,7 @@ type Index struct {
 
 	nodes     *cow.Map[string, *bucket]  // by folded name
 	services  *cow.Map[string, *Service] // by folded name
+	byName    table                      // the same, for lookups
 	addresses *cow.Map[string, struct{}] // see address.go
 
 	servicesRevision int64
@@ -67,7 +68,7 @@ func (x *Index) TopicRevision(t Topic) int64 {
 	case KindServices:
 		return x.servicesRevision
 	case KindService:
-		if s, ok := x.services.Get(t.Name); ok {
+		if s := x.byName.get(t.Name); s != nil {
 			return s.Revision
 		}
 		return x.goneServices.revision(t.Name)
@@ -86,8 +87,7 @@ func (x *Index) TopicRevision(t Topic) int64 {
 // Service returns a service by its name, in any case; nil if it has no
 // instance.
 func (x *Index) Service(name string) *Service {
-	s, _ := x.services.Get(fold(name))
-	return s
+	return x.byName.get(fold(name))
 }
 
 // Services yields the services by name.

@@ -55,10 +55,7 @@ func EncodeInstance(i registry.Instance) []byte {
 	b := wire.AppendString(nil, 1, i.Node)
 	b = wire.AppendString(b, 2, i.ID)
 	b = wire.AppendString(b, 3, i.Service)
-	for _, tag := range i.Tags {
-		// As a message, since an empty string would be left out.
-		b = wire.AppendMessage(b, 4, func(b []byte) []byte { return append(b, tag...) })
-	}
+	b = appendTags(b, i.Tags)
 	b = wire.AppendString(b, 5, i.Address)
 	b = wire.AppendInt(b, 6, int64(i.Port))
 	for _, name := range slices.Sorted(maps.Keys(i.TaggedAddresses)) {
@@ -74,6 +71,14 @@ func EncodeInstance(i registry.Instance) []byte {
 	b = wire.AppendInt(b, 10, int64(i.Weights.Warning))
 	b = wire.AppendBool(b, 11, i.EnableTagOverride)
 	return wire.AppendString(b, 12, i.SocketPath)
+}
+
+func appendTags(b []byte, tags []string) []byte {
+	for _, tag := range tags {
+		// As a message, since an empty string would be left out.
+		b = wire.AppendMessage(b, 4, func(b []byte) []byte { return append(b, tag...) })
+	}
+	return b
 }
 
 // DecodeInstance reads what EncodeInstance wrote. Errors wrap
