@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"herald/registry"
 )
 
@@ -28,22 +26,13 @@ func benchStore(b *testing.B, adjust func(*Config)) *Store {
 	return openReady(b, cfg)
 }
 
-// cpu is the processor time that this process has used.
-func cpu(b *testing.B) time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // measure runs op b.N times in all, by so many callers at once, and reports the rate,
 // and the processor time of each, callers included.
 func measure(b *testing.B, callers int, what string, op func(caller, i int) error) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	b.ReportAllocs()
-	used := cpu(b)
+	used := cpuTime()
 	b.ResetTimer()
 	for c := range callers {
 		wg.Go(func() {
@@ -58,7 +47,7 @@ func measure(b *testing.B, callers int, what string, op func(caller, i int) erro
 	wg.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), what+"/s")
-	b.ReportMetric(float64((cpu(b)-used).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+	b.ReportMetric(float64((cpuTime()-used).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 }
 
 // BenchmarkPropose is durable puts of 256 bytes, each acknowledged once it is synced.

@@ -13,6 +13,7 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	raftwal "github.com/hashicorp/raft-wal"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"herald/registry"
 )
@@ -69,11 +70,11 @@ func openStores(d *dataDir, cfg *Config) (s stores, err error) {
 		return s, fmt.Errorf("log directory: %w", err)
 	}
 	wal, err := raftwal.Open(dir, raftwal.WithSegmentSize(cfg.SegmentBytes), raftwal.WithLogger(newRaftLog(cfg.Log, "wal")))
-	if errors.Is(err, raftwal.ErrCorrupt) {
+	if errors.Is(err, raftwal.ErrCorrupt) || damagedBolt(err) {
 		err = fmt.Errorf("%w: %w", registry.ErrCorrupt, err)
 	}
 	if err != nil {
-		return s, fmt.Errorf("open the log in %s: %w: restore the data directory from a backup, or empty it and let this server join the cluster anew", dir, err)
+		return s, fmt.Errorf("open the log in %s: %w: restore %s from a backup, or empty it and let this server join the cluster anew", dir, err, d.path)
 	}
 	closers = append(closers, wal)
 	s.log = wal
@@ -116,10 +117,14 @@ func openBolt(d *dataDir, name string) (*raftboltdb.BoltStore, error) {
 		}
 	}
 	db, err := open(path)
-	if errors.Is(err, bbolt.ErrInvalid) || errors.Is(err, bbolt.ErrChecksum) || errors.Is(err, bbolt.ErrVersionMismatch) {
-		err = fmt.Errorf("%w: %w: restore the data directory from a backup, or empty it and let this server join the cluster anew", registry.ErrCorrupt, err)
+	if damagedBolt(err) {
+		err = fmt.Errorf("%w: %w: restore %s from a backup, or empty it and let this server join the cluster anew", registry.ErrCorrupt, err, d.path)
 	}
 	return db, err
+}
+
+func damagedBolt(err error) bool {
+	return errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch)
 }
 
 // guardedLog is the log as raft sees it. It keeps what an older snapshot would

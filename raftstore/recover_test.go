@@ -239,3 +239,22 @@ func TestUnfinishedSnapshotsAreRemoved(t *testing.T) {
 		t.Errorf("%s is still there: %v", left, err)
 	}
 }
+
+// What is damaged elsewhere is named, with what to do.
+func TestDamagedStoresAreNamed(t *testing.T) {
+	for _, kind := range []string{LogWAL, LogBoltDB} {
+		for _, file := range map[string][]string{LogWAL: {stableFile, walDir + "/wal-meta.db"}, LogBoltDB: {stableFile, logFile}}[kind] {
+			t.Run(kind+"/"+file, func(t *testing.T) {
+				cfg := withSnapshots(t, kind, 1)
+				path := filepath.Join(cfg.DataDir, raftDir, file)
+				if err := os.WriteFile(path, []byte(strings.Repeat("garbage ", 4096)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				_, err := Open(cfg)
+				if !errors.Is(err, registry.ErrCorrupt) || !strings.Contains(err.Error(), filepath.Dir(path)) || !strings.Contains(err.Error(), "backup") {
+					t.Errorf("Open: %v; want ErrCorrupt, the path and what to do", err)
+				}
+			})
+		}
+	}
+}

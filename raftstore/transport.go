@@ -167,14 +167,21 @@ func (p *peerPort) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
-	if err := c.SetWriteDeadline(time.Now().Add(timeout)); err == nil {
-		_, err = c.Write([]byte{protoRaft})
-	}
-	if err != nil {
+	if err := sayProto(c, protoRaft, timeout); err != nil {
 		c.Close()
 		return nil, err
 	}
-	return c, c.SetWriteDeadline(time.Time{})
+	return c, nil
+}
+
+func sayProto(c net.Conn, proto byte, timeout time.Duration) error {
+	if err := c.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	if _, err := c.Write([]byte{proto}); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(time.Time{})
 }
 
 // Addr is where other servers reach this one.
