@@ -51,14 +51,19 @@ func (s *Store) fresh() (bool, error) {
 		return false, err
 	}
 	for key, most := range map[string]uint64{string(keyTerm): 1, string(keyVoteTerm): 0} {
-		// A key that was never set is "not found" to one store and 0 to another.
-		v, err := s.stores.stable.GetUint64([]byte(key))
-		if err != nil && err.Error() != "not found" {
+		if v, err := readUint(s.stores.stable, []byte(key)); err != nil || v > most {
 			return false, err
-		}
-		if v > most {
-			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// readUint reads a number that may never have been set, which is "not found" to
+// one store and 0 to another.
+func readUint(s raft.StableStore, key []byte) (uint64, error) {
+	v, err := s.GetUint64(key)
+	if err != nil && err.Error() != "not found" {
+		return 0, err
+	}
+	return v, nil
 }

@@ -33,6 +33,29 @@ const (
 	corruptDir = "corrupt"
 )
 
+// checkTerm refuses a log that has seen a later term than the votes have: the file
+// of the votes was lost or put back from an older copy, and this server might vote a
+// second time in a term, for another leader.
+func checkTerm(d *dataDir, st *stores) error {
+	last, err := st.log.LastIndex()
+	if err != nil || last == 0 {
+		return err
+	}
+	var l raft.Log
+	if err := st.log.GetLog(last, &l); err != nil {
+		return fmt.Errorf("log entry %d: %w", last, err)
+	}
+	term, err := readUint(st.stable, keyTerm)
+	if err != nil {
+		return err
+	}
+	if l.Term > term {
+		return fmt.Errorf("%w: %s knows terms up to %d, the log has seen %d: restore %s from a backup, or empty it and let this server join the cluster anew",
+			registry.ErrCorrupt, d.raft(stableFile), term, l.Term, d.path)
+	}
+	return nil
+}
+
 // snapshotFile is a snapshot on disk, known by the name of its directory.
 type snapshotFile struct {
 	name  string

@@ -258,3 +258,15 @@ func TestDamagedStoresAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// Without its votes a server might vote twice in one term.
+func TestLostVotesAreRefused(t *testing.T) {
+	cfg := withSnapshots(t, LogWAL, 1)
+	path := filepath.Join(cfg.DataDir, raftDir, stableFile)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(cfg); !errors.Is(err, registry.ErrCorrupt) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Open: %v; want ErrCorrupt and the path", err)
+	}
+}

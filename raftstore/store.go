@@ -115,6 +115,9 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	if err := recoverSnapshots(s.dir, s.stores.log, cfg.Log); err != nil {
 		return nil, err
 	}
+	if err := checkTerm(s.dir, &s.stores); err != nil {
+		return nil, err
+	}
 	// Made here because raft would make it readable by all.
 	if err := makeDir(s.dir.raft(snapshotsDir)); err != nil {
 		return nil, err
