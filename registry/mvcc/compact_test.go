@@ -93,3 +93,32 @@ func TestSweepHugeCommit(t *testing.T) {
 		t.Errorf("%d versions are kept, want %d", left, 2*n)
 	}
 }
+
+// TestCompactAcrossChunks compacts at every revision around the chunks of the log
+// in turn: the commit at the compaction revision must stay, and memory must go.
+func TestCompactAcrossChunks(t *testing.T) {
+	s := New()
+	s.swept.step = 10_000
+	const last = 3*chunkLen + 10
+	for i := range last {
+		s.Apply(1, &Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "k", Value: fmt.Append(nil, i)}}}}})
+	}
+	for rev := int64(2); rev <= last; rev++ {
+		s.Apply(2, &Command{Compact: &Compact{Revision: rev}})
+		v := s.Publish()
+		want := rev
+		err := v.Commits(0, rev, rev+1, func(c registry.Commit) bool {
+			if c.Revision != want || len(c.Events) != 1 || string(c.Events[0].KV.Value) != fmt.Sprint(want-2) {
+				t.Fatalf("compacted at %d, commit %d: %+v", rev, want, c)
+			}
+			want++
+			return true
+		})
+		if err != nil || want != rev+2 {
+			t.Fatalf("compacted at %d: %v, next would be commit %d", rev, err, want)
+		}
+	}
+	if n := len(s.spaces[0].log.chunks); n > 2 {
+		t.Errorf("%d chunks are left", n)
+	}
+}

@@ -172,3 +172,32 @@ func TestSize(t *testing.T) {
 		t.Errorf("an empty state takes %d, this one %d", small, large)
 	}
 }
+
+// TestHotKeys reads keys of very many versions at every revision, and compares with
+// what the commits up to there come to.
+func TestHotKeys(t *testing.T) {
+	s := New()
+	for i := range 400 {
+		op := registry.Op{Put: &registry.PutRequest{Key: fmt.Sprint("k", i*7%3), Value: fmt.Append(nil, i)}}
+		if i%11 == 0 {
+			op = registry.Op{Delete: &registry.DeleteRequest{KeyRange: registry.One(fmt.Sprint("k", i%3))}}
+		}
+		s.Apply(1, &Command{Txn: &registry.Txn{Then: []registry.Op{op}}})
+	}
+	v := s.Publish()
+	now := map[string]registry.KeyValue{}
+	if err := v.Commits(0, 0, v.Revision(0), func(c registry.Commit) bool {
+		for _, e := range c.Events {
+			if now[e.KV.Key] = e.KV; e.Type == registry.EventDelete {
+				delete(now, e.KV.Key)
+			}
+		}
+		got, err := v.Range(registry.RangeRequest{KeyRange: registry.All(), Revision: c.Revision})
+		if want := inRange(now, registry.All()); err != nil || text(got.KVs) != text(want) {
+			t.Fatalf("at %d: %s, %v\nwant %s", c.Revision, text(got.KVs), err, text(want))
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
