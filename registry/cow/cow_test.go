@@ -17,7 +17,10 @@ import (
 // checks every copy at the end.
 func TestMapModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var m Map[string, int]
+		m := new(Map[string, int])
+		if rapid.Bool().Draw(t, "small nodes") {
+			m = NewMap[string, int]()
+		}
 		plain := map[string]int{}
 		type copied struct {
 			m     *Map[string, int]
@@ -46,7 +49,7 @@ func TestMapModel(t *testing.T) {
 				}
 			}
 		}
-		copies = append(copies, copied{&m, plain})
+		copies = append(copies, copied{m, plain})
 		for _, c := range copies {
 			checkMap(t, c.m, c.plain)
 		}
@@ -217,7 +220,7 @@ func TestCopiesAreReadWhileTheMapIsWritten(t *testing.T) {
 func BenchmarkSet(b *testing.B) {
 	for _, every := range []int{1, 64} {
 		b.Run(fmt.Sprintf("copied every %d", every), func(b *testing.B) {
-			var m Map[string, int]
+			m := NewMap[string, int]()
 			keys := make([]string, 100_000)
 			for i := range keys {
 				keys[i] = fmt.Sprintf("%08d", i*7919%len(keys))

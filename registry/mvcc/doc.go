@@ -104,6 +104,6 @@
 //	Commits                  O(1) to find, O(e) to yield
 //	Encode, Decode, Hash     O(n + h), without holding up the writer
 //
-// A live key costs its key and value and about 120 bytes, its commit in the log
+// A live key costs its key and value and about 130 bytes, its commit in the log
 // included; BenchmarkMillion measures it.
 package mvcc

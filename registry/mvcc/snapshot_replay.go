@@ -82,30 +82,29 @@ func (d *decoder) event(s *space, rev int64) (event, error) {
 	if err != nil {
 		return event{}, err
 	}
-	prev := s.get(put.rec.key())
-	e := event{prev: prev, rec: put.rec}
+	e := event{rec: put.rec}
 	if d.kind == frameDelete {
-		if prev == nil {
+		e.prev, _ = s.keys.Delete(put.rec.key())
+		if e.prev == nil {
 			return event{}, corrupt("space %v: commit %d deletes key %q, which is not there", s.id, rev, put.rec.key())
 		}
 		e.rec = newTombstone(put.rec.key(), rev)
-		s.keys.Delete(prev.key())
 		s.keepOld(e.rec)
 	} else {
-		create, version := rev, int64(1)
-		if prev != nil && !put.recreated {
-			create, version = prev.create, prev.version+1
+		e.prev, _ = s.keys.Set(e.rec.key(), e.rec)
+		if e.prev != nil && bytes.Equal(e.prev.value(), e.rec.value()) {
+			e.rec = e.prev.with(0, 0, 0, e.rec.attrs) // as it was before it was written
+			s.keys.Set(e.rec.key(), e.rec)
 		}
-		if prev != nil && bytes.Equal(prev.value(), put.rec.value()) {
-			e.rec = prev.with(0, 0, 0, put.rec.attrs) // as it was before it was written
+		e.rec.create, e.rec.mod, e.rec.version = rev, rev, 1
+		if e.prev != nil && !put.recreated {
+			e.rec.create, e.rec.version = e.prev.create, e.prev.version+1
 		}
-		e.rec.create, e.rec.mod, e.rec.version = create, rev, version
-		s.keys.Set(e.rec.key(), e.rec)
 		s.bytes += e.rec.bytes()
 	}
-	if prev != nil {
-		s.bytes -= prev.bytes()
-		s.keepOld(prev)
+	if e.prev != nil {
+		s.bytes -= e.prev.bytes()
+		s.keepOld(e.prev)
 	}
 	return e, nil
 }

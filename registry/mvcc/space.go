@@ -43,9 +43,9 @@ type space struct {
 func newSpace(id registry.Space) space {
 	return space{
 		id: id, rev: firstRevision, compacted: neverCompacted,
-		keys: new(cow.Map[string, *record]),
+		keys: cow.NewMap[string, *record](),
 		hist: cow.NewTree(olderFirst),
-		dead: new(cow.Map[string, int64]),
+		dead: cow.NewMap[string, int64](),
 		log:  commitLog{first: firstRevision + 1},
 	}
 }

@@ -54,7 +54,7 @@ const (
 func New() *State {
 	s := &State{
 		image: image{
-			leases: new(cow.Map[int64, *lease]),
+			leases: cow.NewMap[int64, *lease](),
 			holds:  cow.NewTree(holdLess),
 		},
 		causes:  make(map[cause]*cause),

@@ -133,7 +133,9 @@ type SpaceSize struct {
 	Keys    int   // live keys
 	Bytes   int64 // of live keys and their values
 	Commits int64 // in the history
-	// HistoryBytes are keys and values of superseded versions and tombstones.
+	// Versions are superseded versions and tombstones; HistoryBytes are their keys
+	// and values.
+	Versions     int
 	HistoryBytes int64
 	Deleted      int // deleted keys remembered
 }
@@ -145,25 +147,31 @@ func (v *View) Size() Size {
 		s := &v.spaces[id]
 		size.Spaces[id] = SpaceSize{
 			Keys: s.keys.Len(), Bytes: s.bytes,
-			Commits: s.rev - max(s.log.first, s.compacted) + 1, HistoryBytes: s.histBytes,
+			Commits:  s.rev - s.history() + 1,
+			Versions: s.hist.Len(), HistoryBytes: s.histBytes,
 			Deleted: s.dead.Len(),
 		}
 	}
 	return size
 }
 
-// memory costs per item beyond keys and values, measured at a million keys.
+// What an item takes beyond its key and value, in bytes: the record, its share of
+// the tree's nodes, the slot in the log. BenchmarkMillion compares the sum with
+// what is measured.
 const (
-	keyOverhead    = 100
-	commitOverhead = 48
-	leaseOverhead  = 150
+	keyOverhead     = 92
+	versionOverhead = 65
+	commitOverhead  = 41
+	deadOverhead    = 120 // with the key, which mostly is short
+	leaseOverhead   = 150
 )
 
 // Memory estimates how many bytes the view keeps in memory.
 func (s Size) Memory() int64 {
 	n := int64(s.Leases) * leaseOverhead
 	for _, sp := range s.Spaces {
-		n += int64(sp.Keys+sp.Deleted)*keyOverhead + sp.Bytes + sp.HistoryBytes + sp.Commits*commitOverhead
+		n += int64(sp.Keys)*keyOverhead + int64(sp.Versions)*versionOverhead + int64(sp.Deleted)*deadOverhead +
+			sp.Commits*commitOverhead + sp.Bytes + sp.HistoryBytes
 	}
 	return n
 }

@@ -155,13 +155,13 @@ func TestSize(t *testing.T) {
 	s.Apply(2, &Command{Grant: &LeaseGrant{ID: 1}})
 	got := s.Publish().Size()
 	want := Size{Leases: 1}
-	want.Spaces[0] = SpaceSize{Keys: 1, Bytes: 4, Commits: 4, HistoryBytes: 8 + 3 + 2, Deleted: 1}
+	want.Spaces[0] = SpaceSize{Keys: 1, Bytes: 4, Commits: 4, Versions: 3, HistoryBytes: 8 + 3 + 2, Deleted: 1}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	s.Apply(3, &Command{Compact: &Compact{Revision: 5}})
 	got = s.Publish().Size()
-	want.Spaces[0].Commits, want.Spaces[0].HistoryBytes = 1, 0
+	want.Spaces[0].Commits, want.Spaces[0].Versions, want.Spaces[0].HistoryBytes = 1, 0, 0
 	if got != want {
 		t.Errorf("compacted: %+v, want %+v", got, want)
 	}
