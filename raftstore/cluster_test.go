@@ -23,11 +23,18 @@ type cluster struct {
 	trans   []*raft.InmemTransport
 	configs []Config
 	servers []raft.Server
+	log     func(raft.LogStore) raft.LogStore // of every server, if set
 }
 
 // newCluster starts n servers that vote.
 func newCluster(t *testing.T, n int, adjust func(*Config)) *cluster {
-	c := &cluster{t: t, base: t.TempDir()}
+	c := &cluster{}
+	c.init(t, n, adjust)
+	return c
+}
+
+func (c *cluster) init(t *testing.T, n int, adjust func(*Config)) {
+	c.t, c.base = t, t.TempDir()
 	for i := range n {
 		c.servers = append(c.servers, raft.Server{
 			ID: raft.ServerID(fmt.Sprintf("id-%d", i)), Address: raft.ServerAddress(fmt.Sprintf("server-%d", i)),
@@ -53,7 +60,6 @@ func newCluster(t *testing.T, n int, adjust func(*Config)) *cluster {
 			}
 		}
 	})
-	return c
 }
 
 func (c *cluster) start(i int) {
@@ -65,7 +71,7 @@ func (c *cluster) start(i int) {
 			o.Connect(c.trans[i].LocalAddr(), c.trans[i])
 		}
 	}
-	s, err := open(c.configs[i], options{transport: c.trans[i], servers: c.servers})
+	s, err := open(c.configs[i], options{transport: c.trans[i], servers: c.servers, log: c.log})
 	if err != nil {
 		c.t.Fatal(err)
 	}

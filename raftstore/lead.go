@@ -200,19 +200,17 @@ func (t *tenure) barrier() (uint64, error) {
 }
 
 // command makes a command of the leader's own and proposes it, fenced with its
-// term. It does not return before it is certain whether it took effect, unless the
-// tenure is over.
+// term. It waits for the outcome as long as the tenure lasts, however long the disk or
+// the quorum stalls: a lease must not be renewed while its revocation may yet be applied.
+//
+// So a command that has not certainly ended when command returns is one of a term that is
+// over, for this server as leader: raft gave up its entry together with its
+// leadership, or the tenure has been ended. It may still be committed, by a later leader, but in an
+// entry of this term only (the fence), which is before that leader's barrier: nobody has
+// answered, or will answer, a keepalive against it (see leaseClock, "Across leaders").
 func (t *tenure) command(c mvcc.Command) (mvcc.Result, error) {
 	c.Origin.When = time.Now()
-	for {
-		res, err := t.s.proposer.propose(t.ctx, &c, proposeOptions{fence: t.term, limit: maxMaxRequestBytes})
-		// After a timeout the command may still be on its way. Commands reach the log in
-		// the order they were proposed, so once the same command, proposed again, is
-		// certain, so is the first.
-		if !errors.Is(err, registry.ErrTimeout) || t.ctx.Err() != nil {
-			return res, err
-		}
-	}
+	return t.s.proposer.propose(t.ctx, &c, proposeOptions{fence: t.term, limit: maxMaxRequestBytes, patient: true})
 }
 
 // pause waits, and reports whether the tenure goes on.

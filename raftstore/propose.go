@@ -55,6 +55,8 @@ type proposeOptions struct {
 	fence uint64 // the term the command is for, 0 for any (see entryFormat)
 	limit int    // the largest encoding, in bytes
 	after func() // see proposal.after; may be nil
+	// patient waits for the outcome until ctx ends, instead of for the store's timeout.
+	patient bool
 }
 
 // raftApplier is what the proposer needs of raft.
@@ -136,7 +138,8 @@ func (p *proposer) stop() {
 }
 
 // propose brings a command into the log and returns what it did when it was
-// applied. It returns when the timeout has passed or ctx has ended, too.
+// applied. It returns when the timeout has passed (unless it is to be patient) or ctx
+// has ended, too.
 //
 // after is called once, unless it is nil, when it is certain whether the command has
 // taken effect; that may be after propose has returned.
@@ -150,7 +153,9 @@ func (p *proposer) propose(ctx context.Context, c *mvcc.Command, o proposeOption
 	}
 	pr.fence = o.fence
 	pr.state.Store(queued)
-	pr.timer.Reset(p.timeout)
+	if !o.patient {
+		pr.timer.Reset(p.timeout)
+	}
 
 	select {
 	case p.queue <- pr:
