@@ -15,4 +15,6 @@
 //	catalog   Catalog.Follow, feeds the catalog from the store     (servers only)
 //	agent     Agent.Run, keeps the lease and the advertised records
 //	door      Door.Run, one for each door
+//	source    Source.Run, one for each source of services
+//	store     waits for the store to fail                           (servers only)
 package node

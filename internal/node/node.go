@@ -36,16 +36,19 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 			err = errors.Join(err, n.abandon())
 		}
 	}()
-	up := cfg.Upstream
+	up, serverID := cfg.Upstream, ""
 	if cfg.Store != nil {
 		store := *cfg.Store
 		store.Hooks = n.metrics.storeHooks()
 		if n.store, err = raftstore.Open(store); err != nil {
 			return nil, err
 		}
-		up = agent.StoreUpstream(n.store)
+		up, serverID = agent.StoreUpstream(n.store), n.store.Status().ID
 		n.describeServer()
 		n.gauges()
+	}
+	if n.cfg.Agent.Node.ID, err = nodeID(serverID, cfg.Agent.DataDir); err != nil {
+		return nil, err
 	}
 	n.cfg.Agent.Hooks = n.metrics.agentHooks()
 	if n.agent, err = agent.New(n.cfg.Agent, up, cfg.checkers(), cfg.Log.With("part", "agent")); err != nil {
@@ -81,8 +84,6 @@ func (n *Node) abandon() error {
 // describeServer adds to what the local agent advertises what clients of the HTTP
 // API look for on every server: the service "consul".
 func (n *Node) describeServer() {
-	st := n.store.Status()
-	n.cfg.Agent.Node.ID = st.ID
 	n.cfg.Agent.Services = append(n.cfg.Agent.Services, registry.ServiceDefinition{
 		ID: "consul", Name: "consul", Port: port(n.store.PeerAddress()),
 	})
@@ -171,23 +172,30 @@ func (n *Node) Run(ctx context.Context) error {
 	defer stopAgent()
 
 	var followers, agents, doors sync.WaitGroup
-	fail := func(part string, err error) {
-		if err != nil && !errors.Is(err, context.Canceled) {
+	// over notes that a part has returned. Before its context has ended that is a
+	// failure, whatever the part says of it.
+	over := func(ctx context.Context, part string, err error) {
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("ended by itself")
+		}
+		if err != nil && ctx.Err() == nil {
 			n.cfg.Log.Error("stopping: a part of the node failed", "part", part, "error", err)
-			stop(fmt.Errorf("%s: %w", part, err))
+			stop(&partError{part, err})
+		} else if err != nil {
+			n.cfg.Log.Warn("a part of the node did not stop in order", "part", part, "error", err)
 		}
 	}
 	if n.store != nil {
-		followers.Go(func() { fail("catalog", n.catalog.Follow(catalogCtx, n.store)) })
+		followers.Go(func() { over(catalogCtx, "catalog", n.catalog.Follow(catalogCtx, n.store)) })
 	}
-	agents.Go(func() { fail("agent", n.agent.Run(agentCtx)) })
+	agents.Go(func() { over(agentCtx, "agent", n.agent.Run(agentCtx)) })
 	for _, d := range n.doors {
-		doors.Go(func() { fail(d.Name, d.Door.Run(ctx)) })
+		doors.Go(func() { over(ctx, d.Name, d.Door.Run(ctx)) })
 	}
 	var sources sync.WaitGroup
 	for _, s := range n.cfg.Sources {
 		set := func(all []registry.ServiceDefinition) error { return n.agent.SetSource(ctx, s.Name, all) }
-		sources.Go(func() { fail("source "+s.Name, s.Source.Run(ctx, set)) })
+		sources.Go(func() { over(ctx, "source "+s.Name, s.Source.Run(ctx, set)) })
 	}
 
 	<-ctx.Done()
@@ -198,9 +206,9 @@ func (n *Node) Run(ctx context.Context) error {
 	agents.Wait()
 	stopCatalog()
 	followers.Wait()
-	err := context.Cause(ctx)
-	if errors.Is(err, context.Canceled) {
-		err = nil
+	var err error
+	if failed := (*partError)(nil); errors.As(context.Cause(ctx), &failed) {
+		err = failed
 	}
 	if n.store != nil {
 		err = errors.Join(err, n.store.Close())
@@ -217,7 +225,7 @@ func (n *Node) watchStore(stop context.CancelCauseFunc) func() {
 		select {
 		case <-n.store.Done():
 			if err := n.store.Err(); err != nil {
-				stop(fmt.Errorf("store: %w", err))
+				stop(&partError{"store", err})
 			}
 		case <-over:
 		}

@@ -3,8 +3,10 @@ package node_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -81,6 +83,7 @@ func config(t *testing.T, dir string, doors ...*door) node.Config {
 	store.Log = slog.New(slog.DiscardHandler)
 	a := agent.DefaultConfig()
 	a.Node = registry.Node{Name: "n1", Address: "127.0.0.1"}
+	a.DataDir = filepath.Join(dir, "agent")
 	cfg := node.Config{
 		Datacenter: "dc1", Version: "test", Store: &store, Agent: a,
 		DrainTimeout: time.Second, Log: slog.New(slog.DiscardHandler),
@@ -188,16 +191,26 @@ func TestAFailedOpenLeavesNothingTaken(t *testing.T) {
 }
 
 func TestADoorThatFailsStopsTheNode(t *testing.T) {
+	doorFails(t, errors.New("socket gone"), "b: socket gone")
+}
+
+func TestADoorThatJustReturnsStopsTheNode(t *testing.T) {
+	doorFails(t, nil, "b: ended by itself")
+	doorFails(t, fmt.Errorf("inner: %w", context.Canceled), "b: inner")
+}
+
+func doorFails(t *testing.T, failure error, want string) {
+	t.Helper()
 	log := &journal{}
 	failing := &door{name: "b", log: log, runErr: make(chan error, 1)}
 	n, err := node.Open(t.Context(), config(t, t.TempDir(), &door{name: "a", log: log}, failing))
 	if err != nil {
 		t.Fatal(err)
 	}
-	failing.runErr <- errors.New("socket gone")
+	failing.runErr <- failure
 	err = n.Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "b: socket gone") {
-		t.Errorf("Run returned %v", err)
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Run returned %v, want %q", err, want)
 	}
 	if !slices.Contains(log.all(), "stopped a") {
 		t.Errorf("the other door was not stopped: %v", log.all())
