@@ -127,6 +127,9 @@ func (n *Node) Ready() error {
 		}
 		return errors.New("this node is not in the catalog yet")
 	}
+	if n.store != nil && n.catalog.Index().Node(n.cfg.Agent.Node.Name) == nil {
+		return errors.New("reading the catalog")
+	}
 	return nil
 }
 
