@@ -17,9 +17,9 @@ func (t *tenure) tickLoop() {
 		case <-t.ctx.Done():
 			return
 		}
-		at := time.Now()
+		t.s.clock.beginTick()
 		term, err := t.s.confirmLeader(t.ctx)
-		t.s.clock.tick(at, err == nil && term == t.term)
+		t.s.clock.tick(err == nil && term == t.term)
 		select {
 		case t.ticked <- struct{}{}:
 		default:

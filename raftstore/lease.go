@@ -55,8 +55,11 @@ type leaseClock struct {
 	term   uint64        // that it leads in
 	now    time.Duration // virtual; it starts anew with each term
 	ticked time.Time     // when now was last brought up to date
-	leases map[registry.LeaseID]*clockedLease
-	due    leaseHeap
+	// ticking is up to when the tick that is under way will charge, if it is confirmed;
+	// the same as ticked when none is.
+	ticking time.Time
+	leases  map[registry.LeaseID]*clockedLease
+	due     leaseHeap
 	// long are the leases that are worth a checkpoint.
 	long map[registry.LeaseID]*clockedLease
 	// granting counts grants under way, by id. It outlives terms.
@@ -97,7 +100,8 @@ func (c *leaseClock) lead(term uint64, view func() *mvcc.View) {
 	// The view is taken under mu. A change that is not in it is published after
 	// this, and apply then waits for mu: none falls between.
 	v := view()
-	c.active, c.term, c.now, c.ticked = true, term, 0, c.wall()
+	at := c.wall()
+	c.active, c.term, c.now, c.ticked, c.ticking = true, term, 0, at, at
 	n := v.Size().Leases
 	c.leases = make(map[registry.LeaseID]*clockedLease, n)
 	c.long = make(map[registry.LeaseID]*clockedLease)
@@ -165,26 +169,42 @@ func (c *leaseClock) removeLocked(id registry.LeaseID) {
 	}
 }
 
-// sinceTickLocked is what the next tick will at most charge for the time until now.
-func (c *leaseClock) sinceTickLocked() time.Duration {
-	return min(max(c.wall().Sub(c.ticked), 0), c.cfg.MaxStep)
+// step is what one tick charges for the time from one moment to another.
+func (c *leaseClock) step(from, to time.Time) time.Duration {
+	return min(max(to.Sub(from), 0), c.cfg.MaxStep)
 }
 
-// afterLocked is the deadline of what lives for ttl from now. The time since
-// the last tick is added, since the next tick will charge it.
+// unchargedLocked is what ticks will at most charge for the time until now: the
+// one that is under way, and the one after it.
+func (c *leaseClock) unchargedLocked() time.Duration {
+	return c.step(c.ticked, c.ticking) + c.step(c.ticking, c.wall())
+}
+
+// afterLocked is the deadline of what lives for ttl from now. What has passed and
+// is not charged yet is added, since ticks to come will charge it.
 func (c *leaseClock) afterLocked(ttl time.Duration) time.Duration {
-	return c.now + c.sinceTickLocked() + ttl
+	return c.now + c.unchargedLocked() + ttl
 }
 
-// tick brings the clock up to at. confirmed says that leadership was confirmed by a
-// quorum, at or after at; if not, nothing is charged.
-func (c *leaseClock) tick(at time.Time, confirmed bool) {
+// beginTick says that a tick is under way that will bring the clock up to now.
+// Confirming leadership, which comes between this and tick, may take long, and leases are renewed
+// meanwhile: they have to know that the tick charges up to here, and that what comes after is
+// another's.
+func (c *leaseClock) beginTick() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	step := at.Sub(c.ticked)
-	c.ticked = at
+	c.ticking = c.wall()
+}
+
+// tick ends the tick that beginTick began. confirmed says that leadership was
+// confirmed by a quorum after beginTick; if not, nothing is charged.
+func (c *leaseClock) tick(confirmed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	step := c.step(c.ticked, c.ticking)
+	c.ticked = c.ticking
 	if confirmed && c.active {
-		c.now += min(max(step, 0), c.cfg.MaxStep)
+		c.now += step
 	}
 }
 
@@ -235,7 +255,7 @@ func (c *leaseClock) remaining(id registry.LeaseID) (left time.Duration, found, 
 	if l.ttl == registry.NoTTL {
 		return 0, true, true
 	}
-	return min(max(l.deadline-c.now-c.sinceTickLocked(), 0), l.ttl), true, true
+	return min(max(l.deadline-c.now-c.unchargedLocked(), 0), l.ttl), true, true
 }
 
 // beginGrant announces a grant of id. If that lease is being revoked, it returns
@@ -319,7 +339,7 @@ func (c *leaseClock) checkpoint(ids []registry.LeaseID) (*leaseBatch, []mvcc.Lea
 		}
 		l.pending, l.checkpointed = b, true
 		b.leases = append(b.leases, l)
-		left = append(left, mvcc.LeaseRemaining{ID: id, Remaining: l.deadline - c.now})
+		left = append(left, mvcc.LeaseRemaining{ID: id, Remaining: min(l.deadline-c.now, l.ttl)})
 	}
 	return b, left
 }

@@ -29,7 +29,7 @@ func clockWith(cfg LeaseConfig, grants ...mvcc.LeaseGrant) *leaseClock {
 func pass(c *leaseClock, d time.Duration) {
 	for ; d > 0; d -= c.cfg.Tick {
 		time.Sleep(min(d, c.cfg.Tick))
-		c.tick(time.Now(), true)
+		c.tickNow(true)
 	}
 }
 
@@ -52,12 +52,12 @@ func TestLeaseClockChargesOnlyConfirmedTime(t *testing.T) {
 		{"ticks", func(c *leaseClock) { pass(c, 2*time.Second) }, 2 * time.Second},
 		{"a stall of the process", func(c *leaseClock) {
 			time.Sleep(time.Minute)
-			c.tick(time.Now(), true)
+			c.tickNow(true)
 		}, 500 * time.Millisecond},
 		{"a lost quorum", func(c *leaseClock) {
 			for range 100 {
 				time.Sleep(100 * time.Millisecond)
-				c.tick(time.Now(), false)
+				c.tickNow(false)
 			}
 			pass(c, 300*time.Millisecond)
 		}, 300 * time.Millisecond},
@@ -241,93 +241,142 @@ func TestLeaseClockStartsFromCheckpoint(t *testing.T) {
 	})
 }
 
-// Whatever happens in whatever order, a lease is picked for expiry only when the
-// confirmed time since it was last renewed or granted is at least its time to
-// live, and it is picked soon after that.
+// Whatever happens in whatever order, also while a tick is being confirmed, a lease is picked
+// for expiry only when the confirmed time since it was last renewed or granted is at
+// least its time to live, and it is picked soon after that.
 func TestLeaseClockAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type model struct {
-			ttl  time.Duration
-			used time.Duration // confirmed time since the last renewal, at least
+			ttl     time.Duration
+			renewed time.Time
+			// used is what confirmed ticks may have charged for the time after renewed.
+			used time.Duration
 			// tried is set from when it was picked in vain until the clock moves on.
 			tried bool
 		}
 		now := time.Now()
+		ticked, ticking := now, time.Time{} // ticking is zero while no tick is under way
 		c := newLeaseClock(testLeases)
 		c.wall = func() time.Time { return now }
 		c.lead(1, mvcc.New().View)
 		leases := map[registry.LeaseID]*model{}
-		idOf := rapid.Custom(func(t *rapid.T) registry.LeaseID { return registry.LeaseID(rapid.IntRange(1, 6).Draw(t, "id")) })
-		advance := func(t *rapid.T, confirmed bool) {
-			// What went by between ticks is charged with the tick, as one step.
-			d := time.Duration(rapid.IntRange(1, 900).Draw(t, "ms")) * time.Millisecond
-			now = now.Add(d)
-			ticked := c.ticked
-			c.tick(now, confirmed)
-			if confirmed {
-				for _, m := range leases {
-					m.tried = false
-					m.used += min(now.Sub(ticked), testLeases.MaxStep)
+		idOf := rapid.Custom(func(t *rapid.T) registry.LeaseID { return registry.LeaseID(rapid.IntRange(1, 5).Draw(t, "id")) })
+		beginTick := func() {
+			ticking = now
+			c.beginTick()
+		}
+		endTick := func(confirmed bool) {
+			c.tick(confirmed)
+			from, to := ticked, ticking
+			ticked, ticking = ticking, time.Time{}
+			if !confirmed {
+				return
+			}
+			for _, m := range leases {
+				m.tried = m.tried && !to.After(from)
+				if to.After(m.renewed) {
+					since := min(to.Sub(from), to.Sub(m.renewed))
+					m.used += min(since, testLeases.MaxStep)
 				}
 			}
 		}
+		expire := func(t *rapid.T) {
+			for b := c.expired(); b != nil; b = c.expired() {
+				if len(b.leases) > testLeases.ExpiryBatch {
+					t.Fatalf("a batch of %d", len(b.leases))
+				}
+				revoked := rapid.Bool().Draw(t, "revoked")
+				for _, l := range b.leases {
+					m := leases[l.id]
+					if m == nil {
+						t.Fatalf("lease %d picked, it does not exist", l.id)
+					}
+					if m.used < m.ttl || now.Sub(m.renewed) < m.ttl {
+						t.Fatalf("lease %d of %v picked after %v, of which %v were confirmed", l.id, m.ttl, now.Sub(m.renewed), m.used)
+					}
+					m.tried = true
+					if revoked {
+						c.apply([]leaseChange{{id: l.id}})
+						delete(leases, l.id)
+					}
+				}
+				c.resolve(b)
+				if !revoked {
+					return
+				}
+			}
+			for id, m := range leases {
+				// A deadline allows for what was not charged when it was set, and which the
+				// next two ticks may not charge after all.
+				if m.used >= m.ttl+2*testLeases.MaxStep && !m.tried {
+					t.Fatalf("lease %d not picked after %v of %v", id, m.used, m.ttl)
+				}
+			}
+		}
+		pass := func(t *rapid.T) {
+			now = now.Add(time.Duration(rapid.IntRange(1, 900).Draw(t, "ms")) * time.Millisecond)
+		}
+		renew := func(t *rapid.T) {
+			id := idOf.Draw(t, "id")
+			r, ok := c.renew(id)
+			if m := leases[id]; !ok || r.found != (m != nil) {
+				t.Fatalf("renew %d: %+v, in the model: %v", id, r, m != nil)
+			} else if m != nil {
+				*m = model{ttl: m.ttl, renewed: now}
+			}
+		}
 		t.Repeat(map[string]func(*rapid.T){
-			"tick":        func(t *rapid.T) { advance(t, true) },
-			"unconfirmed": func(t *rapid.T) { advance(t, false) },
-			"between ticks": func(t *rapid.T) {
-				now = now.Add(time.Duration(rapid.IntRange(1, 700).Draw(t, "ms")) * time.Millisecond)
+			"time passes": pass,
+			"tick": func(t *rapid.T) {
+				if ticking.IsZero() {
+					now = now.Add(testLeases.Tick)
+					beginTick()
+				}
+				endTick(true)
+				expire(t)
+			},
+			"begin tick": func(t *rapid.T) {
+				if ticking.IsZero() {
+					beginTick()
+				}
+			},
+			"end tick": func(t *rapid.T) {
+				if !ticking.IsZero() {
+					endTick(rapid.Bool().Draw(t, "confirmed"))
+					expire(t)
+				}
 			},
 			"grant": func(t *rapid.T) {
 				id := idOf.Draw(t, "id")
 				ttl := time.Duration(rapid.IntRange(1, 8).Draw(t, "ttl")) * 500 * time.Millisecond
 				c.apply([]leaseChange{{id: id, ttl: ttl, granted: true}})
-				leases[id] = &model{ttl: ttl, used: -c.sinceTick()}
+				leases[id] = &model{ttl: ttl, renewed: now}
 			},
 			"revoke": func(t *rapid.T) {
 				id := idOf.Draw(t, "id")
 				c.apply([]leaseChange{{id: id}})
 				delete(leases, id)
 			},
-			"renew": func(t *rapid.T) {
-				id := idOf.Draw(t, "id")
-				r, ok := c.renew(id)
-				if m := leases[id]; !ok || r.found != (m != nil) {
-					t.Fatalf("renew %d: %+v, in the model: %v", id, r, m != nil)
-				} else if m != nil {
-					*m = model{ttl: m.ttl, used: -c.sinceTick()}
+			"renew": renew,
+			"renew while a tick is confirmed": func(t *rapid.T) {
+				if ticking.IsZero() {
+					pass(t)
+					beginTick()
 				}
+				pass(t)
+				renew(t)
+				endTick(true)
+				expire(t)
 			},
-			"expire": func(t *rapid.T) {
-				for b := c.expired(); b != nil; b = c.expired() {
-					if len(b.leases) > testLeases.ExpiryBatch {
-						t.Fatalf("a batch of %d", len(b.leases))
-					}
-					revoked := rapid.Bool().Draw(t, "revoked")
-					for _, l := range b.leases {
-						m := leases[l.id]
-						if m == nil {
-							t.Fatalf("lease %d picked, it does not exist", l.id)
-						}
-						if m.used < m.ttl {
-							t.Fatalf("lease %d picked after %v of %v", l.id, m.used, m.ttl)
-						}
-						m.tried = true
-						if revoked {
-							c.apply([]leaseChange{{id: l.id}})
-							delete(leases, l.id)
-						}
-					}
-					c.resolve(b)
-					if !revoked {
-						return
-					}
+			"remaining": func(t *rapid.T) {
+				id := idOf.Draw(t, "id")
+				left, found, ok := c.remaining(id)
+				m := leases[id]
+				if !ok || found != (m != nil) {
+					t.Fatalf("remaining of %d: found %v, in the model: %v", id, found, m != nil)
 				}
-				for id, m := range leases {
-					// A deadline allows for the time since the last tick, which the next may not
-					// charge after all.
-					if m.used >= m.ttl+testLeases.MaxStep && !m.tried {
-						t.Fatalf("lease %d not picked after %v of %v", id, m.used, m.ttl)
-					}
+				if m != nil && (left > m.ttl || left < m.ttl-now.Sub(m.renewed)) {
+					t.Fatalf("%v left of %v, %v after it was renewed", left, m.ttl, now.Sub(m.renewed))
 				}
 			},
 			"": func(t *rapid.T) {
@@ -344,11 +393,34 @@ func TestLeaseClockAgainstModel(t *testing.T) {
 	})
 }
 
-// sinceTick is what the next tick will charge for the time until now.
-func (c *leaseClock) sinceTick() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.sinceTickLocked()
+// A renewal while a tick is being confirmed is charged neither for what that tick
+// charges nor for what had passed when it came.
+func TestLeaseClockWhileConfirming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clockWith(testLeases, mvcc.LeaseGrant{ID: 1, TTL: time.Second})
+		time.Sleep(500 * time.Millisecond)
+		c.beginTick()
+		time.Sleep(500 * time.Millisecond) // the quorum takes its time
+		if left, _, _ := c.remaining(1); left != 0 {
+			t.Errorf("%v left, want none", left)
+		}
+		c.renew(1)
+		start := time.Now()
+		c.tick(true)
+		c.tickNow(true)
+		for len(expiredIDs(c)) == 0 {
+			pass(c, 100*time.Millisecond)
+		}
+		if lived := time.Since(start); lived != time.Second {
+			t.Errorf("lived %v after the keepalive, want 1s", lived)
+		}
+	})
+}
+
+// tickNow is a tick that is confirmed, or not, at once.
+func (c *leaseClock) tickNow(confirmed bool) {
+	c.beginTick()
+	c.tick(confirmed)
 }
 
 func BenchmarkLeaseClockLead(b *testing.B) {
@@ -370,7 +442,7 @@ func BenchmarkLeaseClockLead(b *testing.B) {
 				case "renew":
 					c.renew(registry.LeaseID(i%n + 1))
 				case "tick":
-					c.tick(time.Now(), true)
+					c.tickNow(true)
 					c.expired()
 				}
 			}
