@@ -85,6 +85,9 @@ var (
 	ErrCheckNotFound = errors.New("unknown check id")
 	// ErrNodeNotFound is returned when no node of that name is registered.
 	ErrNodeNotFound = errors.New("unknown node")
+	// ErrNodeTaken is returned when a node of that name is registered by another, one
+	// with another node ID. Nothing was written. Wrapped with the ID and what to do.
+	ErrNodeTaken = errors.New("node name is taken")
 	// ErrDuplicateService is returned when two definitions claim one service id.
 	ErrDuplicateService = errors.New("duplicate service id")
 	// ErrNotTTLCheck is returned when a status is reported for a check that is not
