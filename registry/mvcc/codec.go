@@ -90,7 +90,6 @@ func DecodeCommand(b []byte) (Command, error) {
 		}
 		return Command{}, err
 	}
-	c.owned = true
 	return c, nil
 }
 
@@ -112,7 +111,9 @@ func decodeCommand(b []byte) (Command, error) {
 		case commandOrigin:
 			c.Origin = decodeOrigin(&r)
 		case commandTxn:
-			c.Txn = decodeTxn(&r, 0)
+			if c.Txn, c.data = decodeOnePut(&r); c.Txn == nil {
+				c.Txn = decodeTxn(&r, 0)
+			}
 		case commandGrant:
 			c.Grant = decodeGrant(&r)
 		case commandRevoke:

@@ -62,7 +62,7 @@ func TestCommandGolden(t *testing.T) {
 			t.Errorf("%s: %v", g.name, err)
 			continue
 		}
-		if got.owned = false; !reflect.DeepEqual(got, g.c) {
+		if got.data = nil; !reflect.DeepEqual(got, g.c) {
 			t.Errorf("%s: decoded\n%s\nwhat was encoded as\n%s", g.name, text(got), text(g.c))
 		}
 	}
@@ -157,7 +157,7 @@ func TestDecodedCommandKeepsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		clear(b)
-		if c.owned = false; !reflect.DeepEqual(c, g.c) {
+		if c.data = nil; !reflect.DeepEqual(c, g.c) {
 			t.Errorf("%s changed with its bytes", g.name)
 		}
 	}
@@ -198,4 +198,40 @@ func FuzzDecodeCommand(f *testing.F) {
 			t.Fatalf("two replicas differ after %s", text(c))
 		}
 	})
+}
+
+// TestAdoptedMemory has a record take memory over only if it holds exactly the key and
+// value that are put.
+func TestAdoptedMemory(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		put   registry.PutRequest
+		edit  func(p *registry.PutRequest)
+		taken bool
+	}{
+		{"as decoded", registry.PutRequest{Key: "k", Value: []byte("v")}, func(*registry.PutRequest) {}, true},
+		{"a key alone", registry.PutRequest{Key: "k"}, func(*registry.PutRequest) {}, true},
+		{"another value", registry.PutRequest{Key: "k", Value: []byte("v")}, func(p *registry.PutRequest) { p.Value = []byte("w") }, false},
+		{"another key", registry.PutRequest{Key: "k", Value: []byte("v")}, func(p *registry.PutRequest) { p.Key = "l" }, false},
+		{"a value taken away", registry.PutRequest{Key: "k", Value: []byte("v")}, func(p *registry.PutRequest) { p.Value = nil }, false},
+		{"part of the key", registry.PutRequest{Key: "kk", Value: []byte("v")}, func(p *registry.PutRequest) { p.Key = p.Key[:1] }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := DecodeCommand((&Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &c.put}}}}).AppendTo(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := d.Txn.Then[0].Put
+			c.edit(p)
+			s := New()
+			s.Apply(1, &d)
+			r := s.spaces[0].get(p.Key)
+			if r == nil || !bytes.Equal(r.value(), p.Value) {
+				t.Fatalf("the record is not what was put: %+v", r)
+			}
+			if taken := r.data == &d.data[0]; taken != c.taken {
+				t.Errorf("its memory was taken over: %v, want %v", taken, c.taken)
+			}
+		})
+	}
 }

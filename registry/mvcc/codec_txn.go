@@ -106,12 +106,8 @@ func decodeTxn(r *wire.Reader, depth int) *registry.Txn {
 		r.Fail(fmt.Errorf("%w: transactions nest deeper than %d", wire.ErrMalformed, maxTxnDepth))
 		return nil
 	}
-	body := r.Bytes()
-	if t := decodeOnePut(body); t != nil {
-		return t
-	}
 	t := new(registry.Txn)
-	m := wire.NewReader(body)
+	m := wire.NewReader(r.Bytes())
 	for m.Next() {
 		switch m.Number() {
 		case 1:
@@ -129,28 +125,29 @@ func decodeTxn(r *wire.Reader, depth int) *registry.Txn {
 }
 
 // decodeOnePut decodes the commonest transaction, one put and nothing else, into
-// one allocation. It returns nil for any other.
-func decodeOnePut(body []byte) *registry.Txn {
-	m := wire.NewReader(body)
+// one allocation and one for data, which holds its key and value. It returns nil
+// for any other.
+func decodeOnePut(r *wire.Reader) (t *registry.Txn, data []byte) {
+	m := wire.NewReader(r.Bytes())
 	if !m.Next() || m.Number() != 2 {
-		return nil
+		return nil, nil
 	}
 	op := wire.NewReader(m.Bytes())
 	if m.Next() || !op.Next() || op.Number() != opPut {
-		return nil
+		return nil, nil
 	}
 	one := new(struct {
 		txn registry.Txn
 		op  [1]registry.Op
 		put registry.PutRequest
 	})
-	decodePut(&op, &one.put)
+	data = decodePut(&op, &one.put)
 	if op.Next() || op.Err() != nil || m.Err() != nil {
-		return nil
+		return nil, nil
 	}
 	one.op[0].Put = &one.put
 	one.txn.Then = one.op[:]
-	return &one.txn
+	return &one.txn, data
 }
 
 func decodeOp(r *wire.Reader, depth int) (op registry.Op) {
@@ -253,9 +250,9 @@ func decodeRange(r *wire.Reader) *registry.RangeRequest {
 	return q
 }
 
-// decodePut copies key and value into one piece of memory, key first, so that a
-// record can take it over as it is.
-func decodePut(r *wire.Reader, p *registry.PutRequest) {
+// decodePut copies key and value into one piece of memory, key first, as records
+// keep them, and returns it.
+func decodePut(r *wire.Reader, p *registry.PutRequest) (data []byte) {
 	var key, value []byte
 	m := wire.NewReader(r.Bytes())
 	for m.Next() {
@@ -290,15 +287,16 @@ func decodePut(r *wire.Reader, p *registry.PutRequest) {
 	}
 	r.Fail(m.Err())
 	if len(key)+len(value) == 0 {
-		return
+		return nil
 	}
-	data := make([]byte, len(key)+len(value))
+	data = make([]byte, len(key)+len(value))
 	copy(data, key)
 	copy(data[len(key):], value)
 	p.Key = unsafe.String(unsafe.SliceData(data), len(key))
 	if len(value) > 0 {
 		p.Value = data[len(key):]
 	}
+	return data
 }
 
 func decodeDelete(r *wire.Reader) *registry.DeleteRequest {

@@ -17,8 +17,9 @@ type Command struct {
 	Compact    *Compact
 	Checkpoint *LeaseCheckpoint
 
-	// owned says that DecodeCommand made it, in memory that nobody else has.
-	owned bool
+	// data is the memory that DecodeCommand made for key and value of a command that
+	// is one put; a record takes it over.
+	data []byte
 }
 
 // LeaseGrant makes a lease. The id is chosen before it is proposed.

@@ -46,13 +46,16 @@ func newRecord(key string, value []byte) *record {
 	return r
 }
 
-// adoptRecord is newRecord for a key and value that already lie next to each
-// other in memory that nobody else will write; other layouts are copied.
-func adoptRecord(key string, value []byte) *record {
-	if len(key) == 0 || len(value) > 0 && unsafe.Add(unsafe.Pointer(unsafe.StringData(key)), len(key)) != unsafe.Pointer(unsafe.SliceData(value)) {
+// adoptRecord is newRecord, but takes data over if key and value are just that:
+// memory that nobody else will write. That they lie next to each other is not
+// enough to tell, since two allocations may.
+func adoptRecord(data []byte, key string, value []byte) *record {
+	n := len(key)
+	if len(data) == 0 || len(data) != n+len(value) || n == 0 || unsafe.StringData(key) != &data[0] ||
+		len(value) > 0 && &value[0] != &data[n] {
 		return newRecord(key, value)
 	}
-	return &record{data: unsafe.StringData(key), keyLen: uint32(len(key)), valueLen: uint32(len(value))}
+	return &record{data: &data[0], keyLen: uint32(n), valueLen: uint32(len(value))}
 }
 
 // newTombstone marks that key was deleted at revision mod. The key is copied:

@@ -91,7 +91,7 @@ type Result struct {
 // way everywhere. Readers see nothing of it before Publish.
 //
 // Apply keeps no reference to c or to anything in it, unless DecodeCommand made
-// c: then records may take over its memory, and it must not be modified later.
+// c: then a record may take over its memory, and it must not be modified later.
 func (s *State) Apply(index uint64, c *Command) Result {
 	s.applied = index
 	res := s.apply(c)
@@ -110,7 +110,7 @@ func (s *State) apply(c *Command) Result {
 	s.cause = s.intern(cause{c.Origin.Who, c.Origin.Why})
 	switch {
 	case c.Txn != nil:
-		return s.txn(c.Txn, c.owned)
+		return s.txn(c.Txn, c.data)
 	case c.Grant != nil:
 		return s.grant(c.Grant)
 	case c.Revoke != nil:
@@ -122,9 +122,9 @@ func (s *State) apply(c *Command) Result {
 	}
 }
 
-func (s *State) txn(t *registry.Txn, owned bool) Result {
+func (s *State) txn(t *registry.Txn, data []byte) Result {
 	s.choices = s.choose(t, s.choices[:0])
-	r := run{image: &s.image, state: s, choices: s.choices, owned: owned}
+	r := run{image: &s.image, state: s, choices: s.choices, data: data}
 	res, err := r.txn(t)
 	if err != nil {
 		s.undo()

@@ -116,9 +116,7 @@ type run struct {
 	image   *image
 	state   *State // nil when it only reads
 	choices []bool
-	// owned says that keys and values of puts lie in memory that nobody else
-	// writes, so that records may take it over.
-	owned bool
+	data    []byte // Command.data
 }
 
 // present is a space's revision with the transaction's writes so far.
@@ -249,10 +247,7 @@ func (r *run) put(p *registry.PutRequest, res *registry.PutResult) error {
 
 // record makes the record of a put's key and value.
 func (r *run) record(p *registry.PutRequest) *record {
-	if r.owned {
-		return adoptRecord(p.Key, p.Value)
-	}
-	return newRecord(p.Key, p.Value)
+	return adoptRecord(r.data, p.Key, p.Value)
 }
 
 // checkLeases says whether the leases that a put names exist.
