@@ -51,7 +51,7 @@ type Agent struct {
 // Errors: registry.ErrInvalidDefinition, ErrDuplicateService, ErrInvalidTTL,
 // ErrDataDirLocked, ErrFormat.
 func New(cfg Config, up Upstream, kinds map[string]registry.NewChecker, log *slog.Logger) (*Agent, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if log == nil {

@@ -65,7 +65,8 @@ const (
 	minInterval = 100 * time.Millisecond
 )
 
-func (c *Config) validate() error {
+// Validate says what is wrong with the configuration. A LeaseTTL of 0 takes the default.
+func (c *Config) Validate() error {
 	if c.LeaseTTL == 0 {
 		c.LeaseTTL = DefaultConfig().LeaseTTL
 	}
