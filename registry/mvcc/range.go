@@ -52,6 +52,10 @@ func (s *space) read(r *registry.RangeRequest, current, newest int64) (registry.
 	// At the newest revision the live keys are the answer, unless this transaction
 	// has changed them.
 	old := r.Revision > 0 && (r.Revision < newest || current != newest)
+	if r.IsOne() && !old {
+		s.readOne(r, &res)
+		return res, nil
+	}
 	p := picker{req: r, res: &res}
 	switch {
 	case old:
@@ -64,6 +68,18 @@ func (s *space) read(r *registry.RangeRequest, current, newest int64) (registry.
 	}
 	p.finish()
 	return res, nil
+}
+
+// readOne is read for one live key, which needs no picking.
+func (s *space) readOne(q *registry.RangeRequest, res *registry.RangeResult) {
+	r := s.get(q.Start)
+	if r == nil {
+		return
+	}
+	res.Count = 1
+	if !q.CountOnly && passes(q, r) {
+		res.KVs = []registry.KeyValue{view(q, r)}
+	}
 }
 
 // pickLive feeds the live keys of the request's range to p, in the order that
@@ -169,14 +185,14 @@ func (p *picker) full() bool {
 }
 
 func (p *picker) take(r *record) {
-	if !p.passes(r) {
+	if !passes(p.req, r) {
 		return
 	}
 	if p.sorts() && !p.inOrder {
 		p.found = append(p.found, r)
 		return
 	}
-	if p.res.KVs == nil && !p.req.IsOne() {
+	if p.res.KVs == nil {
 		const few = 16
 		n := int64(few)
 		if p.req.Limit > 0 {
@@ -189,21 +205,24 @@ func (p *picker) take(r *record) {
 
 // more looks at a record beyond the limit.
 func (p *picker) more(r *record) {
-	if !p.res.More && p.passes(r) {
+	if !p.res.More && passes(p.req, r) {
 		p.res.More = true
 	}
 }
 
-func (p *picker) add(r *record) {
+func (p *picker) add(r *record) { p.res.KVs = append(p.res.KVs, view(p.req, r)) }
+
+// view is the record as the request wants to see it.
+func view(q *registry.RangeRequest, r *record) registry.KeyValue {
 	kv := r.kv()
-	if p.req.KeysOnly {
+	if q.KeysOnly {
 		kv.Value = nil
 	}
-	p.res.KVs = append(p.res.KVs, kv)
+	return kv
 }
 
-func (p *picker) passes(r *record) bool {
-	q := p.req
+// passes says that the request's filters let the record through.
+func passes(q *registry.RangeRequest, r *record) bool {
 	return (q.MinModRevision <= 0 || r.mod >= q.MinModRevision) &&
 		(q.MaxModRevision == 0 || r.mod <= q.MaxModRevision) &&
 		(q.MinCreateRevision <= 0 || r.create >= q.MinCreateRevision) &&

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -93,7 +92,7 @@ func (r *Reader) String() string { return string(r.Bytes()) }
 // read decodes the field at the start of b and returns what follows it.
 func (f *Field) read(b []byte) ([]byte, error) {
 	num, kind, n := protowire.ConsumeTag(b)
-	if n < 0 || num > math.MaxInt32 {
+	if n < 0 {
 		return nil, fmt.Errorf("%w: bad field tag", ErrMalformed)
 	}
 	b = b[n:]

@@ -190,8 +190,8 @@ func walkDecode(b []byte) (string, error) {
 // valid walks a message with the protobuf runtime alone.
 func valid(b []byte) bool {
 	for len(b) > 0 {
-		num, _, n := protowire.ConsumeField(b)
-		if n < 0 || num > math.MaxInt32 {
+		_, _, n := protowire.ConsumeField(b)
+		if n < 0 {
 			return false
 		}
 		b = b[n:]
