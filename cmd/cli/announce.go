@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net"
 	"slices"
+	"sync"
+	"time"
 
 	"herald/internal/node"
 	"herald/registry/plugin"
@@ -12,7 +15,7 @@ import (
 
 // announce says what listens where.
 func (p *program) announce(c *config, n *node.Node) {
-	fmt.Fprintf(p.out, "herald %s, node %s, datacenter %s\n", Version(), c.core.Node.Name, c.core.Datacenter)
+	fmt.Fprintf(p.out, "herald %s (version %s), node %s, datacenter %s\n", c.role, Version(), c.core.Node.Name, c.core.Datacenter)
 	if c.core.DataDir != "" {
 		fmt.Fprintf(p.out, "  %-8s %s\n", "data", c.core.DataDir)
 	}
@@ -24,14 +27,34 @@ func (p *program) announce(c *config, n *node.Node) {
 	}
 }
 
-// announceDev adds three commands to try.
-func (p *program) announceDev(c *config, n *node.Node) {
-	p.announce(c, n)
-	all := n.Addresses()
+// announceReady says when the process can be asked, and for `herald dev` what to
+// ask. The returned function waits until it has, or has given up.
+func (p *program) announceReady(ctx context.Context, c *config, n *node.Node) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for n.Ready() != nil {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		fmt.Fprintln(p.out, "ready")
+		if c.role == "dev" {
+			p.suggest(n.Addresses())
+		}
+	})
+	return func() { cancel(); wg.Wait() }
+}
+
+// suggest prints three commands to try.
+func (p *program) suggest(all map[string][]plugin.Address) {
 	web := first(all["http"], "127.0.0.1:8500")
 	fmt.Fprintf(p.out, "\nTry:\n  curl -X PUT -d v1 http://%s/v1/kv/app/db\n  curl 'http://%s/v1/kv/app/db?raw'\n", web, web)
-	host, port, err := net.SplitHostPort(first(all["dns"], "127.0.0.1:8600"))
-	if err == nil {
+	if host, port, err := net.SplitHostPort(first(all["dns"], "127.0.0.1:8600")); err == nil {
 		fmt.Fprintf(p.out, "  dig @%s -p %s consul.service.consul SRV\n", host, port)
 	}
 	fmt.Fprintln(p.out)

@@ -3,9 +3,13 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
@@ -26,12 +30,13 @@ type config struct {
 	viper    *viper.Viper
 	flags    *pflag.FlagSet
 	file     string
+	role     string // what the process is started as; see roles
 }
 
 // newConfig lists every setting there is, at its default.
 func newConfig(reg *plugin.Registry, flags *pflag.FlagSet) *config {
 	core := defaultSettings()
-	c := &config{core: &core, viper: viper.New(), flags: flags}
+	c := &config{core: &core, viper: viper.New(), flags: flags, role: "server"}
 	c.all = section{target: c.core}.describe()
 	for _, info := range reg.Doors() {
 		d := info.New()
@@ -92,7 +97,7 @@ func (c *config) load() error {
 	if c.file != "" {
 		c.viper.SetConfigFile(c.file)
 		if err := c.viper.ReadInConfig(); err != nil {
-			return fmt.Errorf("configuration file %s: %w", c.file, err)
+			return fileError(c.file, err)
 		}
 		if err := c.checkNames(); err != nil {
 			return err
@@ -109,7 +114,26 @@ func (c *config) load() error {
 	return c.validate()
 }
 
-func asSettings(d *mapstructure.DecoderConfig) { d.TagName = "config" }
+func asSettings(d *mapstructure.DecoderConfig) {
+	d.TagName = "config"
+	d.DecodeHook = decodeHook
+}
+
+// decodeHook reads durations and lists as files and the environment spell them.
+var decodeHook = mapstructure.ComposeDecodeHookFunc(
+	durationsHaveUnits, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))
+
+// durationsHaveUnits refuses a bare number, which would be taken for nanoseconds.
+func durationsHaveUnits(from, to reflect.Type, data any) (any, error) {
+	if to != reflect.TypeFor[time.Duration]() || from == to {
+		return data, nil
+	}
+	text := fmt.Sprint(data)
+	if n, err := strconv.ParseFloat(text, 64); err == nil && n != 0 {
+		return nil, fmt.Errorf("the duration %s has no unit: write %ss for seconds", text, text)
+	}
+	return text, nil
+}
 
 // decodeSection decodes what was set under a plugin's prefix onto its settings.
 func (c *config) decodeSection(s section) error {
@@ -119,8 +143,7 @@ func (c *config) decodeSection(s section) error {
 	}
 	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 		Result: s.target, TagName: "config", ErrorUnused: true, WeaklyTypedInput: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(
-			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
+		DecodeHook: decodeHook,
 	})
 	if err != nil {
 		return err
@@ -153,7 +176,7 @@ func (c *config) checkNames() error {
 	inFile := viper.New()
 	inFile.SetConfigFile(c.file)
 	if err := inFile.ReadInConfig(); err != nil {
-		return fmt.Errorf("configuration file %s: %w", c.file, err)
+		return fileError(c.file, err)
 	}
 	known := make(map[string]bool, len(c.all))
 	for _, s := range c.all {
@@ -170,6 +193,11 @@ func (c *config) checkNames() error {
 
 // suggest names the setting that a wrong name was most likely meant to be.
 func (c *config) suggest(name string) string {
+	for _, s := range c.all {
+		if strings.HasPrefix(s.name, name+".") {
+			return fmt.Sprintf("; it is a group of settings, such as %q", s.name)
+		}
+	}
 	best, distance := "", len(name)/2+1
 	for _, s := range c.all {
 		if d := editDistance(name, s.name); d < distance {
@@ -220,12 +248,7 @@ func (c *config) validate() error {
 	if f := c.core.Log.Format; f != "text" && f != "json" {
 		errs = append(errs, fmt.Errorf("log.format is %q: it is text or json", f))
 	}
-	if n := c.core.Raft.BootstrapExpect; n < 0 {
-		errs = append(errs, fmt.Errorf("raft.bootstrap_expect is %d: it cannot be negative", n))
-	}
-	if _, err := c.core.agentConfig(); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, c.core.validate()...)
 	c.doors = slices.DeleteFunc(c.doors, func(d node.NamedDoor) bool { return !c.enabled("doors", d.Name) })
 	for _, d := range c.doors {
 		if err := d.Door.Validate(); err != nil {
@@ -239,6 +262,14 @@ func (c *config) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// fileError names the file once.
+func fileError(file string, err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return fmt.Errorf("configuration file %w", pe)
+	}
+	return fmt.Errorf("configuration file %s: %w", file, err)
 }
 
 func (c *config) enabled(kind, name string) bool {

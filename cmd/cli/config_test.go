@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -9,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/spf13/cobra"
 
@@ -150,6 +149,17 @@ func TestBadSettings(t *testing.T) {
 		{"bad duration", "drain_timeout: soon", "drain_timeout"},
 		{"bad number", "doors:\n  probe:\n    max_size: many", "max_size"},
 		{"the door's own rule", "doors:\n  probe:\n    max_size: -1", "doors.probe: max_size is negative"},
+		{"duration without a unit", "drain_timeout: 5", "has no unit"},
+		{"duration of a door without a unit", "doors:\n  probe:\n    every: 5", "has no unit"},
+		{"log store", "raft: {log_store: foo}", "log store"},
+		{"lease too short", "agent: {lease_ttl: 1ms}", "1ms"},
+		{"negative history", "history: {age: -1s}", "history age"},
+		{"request size", "limits: {request_bytes: -5}", "request size"},
+		{"peer address", "peer: {address: garbage}", "peer address"},
+		{"no datacenter", "datacenter: ''", "datacenter"},
+		{"negative drain", "drain_timeout: -1s", "drain_timeout"},
+		{"join", "join: ['foo://x']", "join"},
+		{"a group as a value", "doors: {probe: off}", `such as "doors.probe.enabled"`},
 		{"bad pair", "node:\n  meta: [zone]", "node.meta"},
 		{"not YAML", "a: [", "herald.yaml"},
 	} {
@@ -194,5 +204,12 @@ func TestNoTwoSettingsShareAFlagOrVariable(t *testing.T) {
 		if s.usage == "" {
 			t.Errorf("%s says nothing in the help", s.name)
 		}
+	}
+}
+
+func TestADurationOfZeroNeedsNoUnit(t *testing.T) {
+	c, err := loadWith(t, "history: {age: 0}", nil)
+	if err != nil || c.core.History.Age != 0 {
+		t.Errorf("%v, %v", c.core.History.Age, err)
 	}
 }

@@ -3,15 +3,15 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
 func (p *program) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show or check the configuration"}
-	cmd.AddCommand(p.configShowCommand(), p.configValidateCommand())
-	return cmd
+	return group(&cobra.Command{Use: "config", Short: "Show or check the configuration"},
+		p.configShowCommand(), p.configValidateCommand())
 }
 
 func (p *program) configShowCommand() *cobra.Command {
@@ -20,14 +20,19 @@ func (p *program) configShowCommand() *cobra.Command {
 		Short: "Print every setting with its effective value and where that came from",
 		Long: `Print every setting with its effective value and where that came from.
 
-It takes the flags of a server; a flag beats the environment, which beats the
-file, which beats the default.`,
+A flag beats the environment, which beats the file, which beats the default.
+Some defaults depend on what is started: see --for.`,
 		Args: args(cobra.NoArgs),
 	}
 	c := newConfig(p.plugins, cmd.Flags())
 	c.addFlags()
+	role := cmd.Flags().String("for", "server", "show what this would start with: "+strings.Join(roles, ", "))
 	out := p.outputFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
+		if !slices.Contains(roles, *role) {
+			return &usageError{fmt.Errorf("--for is %q: it is one of %s", *role, strings.Join(roles, ", "))}
+		}
+		c.startFrom(*role)
 		if err := c.load(); err != nil {
 			return err
 		}
@@ -50,7 +55,7 @@ func (p *program) configValidateCommand() *cobra.Command {
 			var errs []error
 			for _, file := range files {
 				if err := p.validateFile(file); err != nil {
-					errs = append(errs, fmt.Errorf("%s: %w", file, err))
+					errs = append(errs, err)
 					continue
 				}
 				fmt.Fprintf(p.out, "%s: valid\n", file)
@@ -64,8 +69,5 @@ func (p *program) configValidateCommand() *cobra.Command {
 func (p *program) validateFile(file string) error {
 	c := newConfig(p.plugins, (&cobra.Command{Use: "validate"}).Flags())
 	c.file = file
-	if err := c.load(); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), file+": "))
-	}
-	return nil
+	return c.load()
 }

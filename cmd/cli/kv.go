@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"unicode/utf8"
@@ -15,8 +16,7 @@ import (
 func (p *program) kvCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "kv", Short: "Read, write and watch keys"}
 	r := remoteFlags(cmd)
-	cmd.AddCommand(p.kvGet(r), p.kvPut(r), p.kvDelete(r), p.kvList(r), p.kvWatch(r))
-	return cmd
+	return group(cmd, p.kvGet(r), p.kvPut(r), p.kvDelete(r), p.kvList(r), p.kvWatch(r))
 }
 
 // keyJSON is a key as --output json prints it. Values that are not UTF-8 text
@@ -49,18 +49,20 @@ func toKeysJSON(kvs []registry.KeyValue) []keyJSON {
 	return all
 }
 
-func consistencyFlags(cmd *cobra.Command) func() client.Consistency {
+// consistencyFlags gives a command the flags --stale and --consistent.
+func consistencyFlags(cmd *cobra.Command) func() (client.Consistency, error) {
 	stale := cmd.Flags().Bool("stale", false, "take what the asked server has, also without a leader")
 	consistent := cmd.Flags().Bool("consistent", false, "see every write acknowledged before")
-	cmd.MarkFlagsMutuallyExclusive("stale", "consistent")
-	return func() client.Consistency {
+	return func() (client.Consistency, error) {
 		switch {
+		case *stale && *consistent:
+			return "", &usageError{errors.New("--stale and --consistent contradict each other")}
 		case *stale:
-			return client.Stale
+			return client.Stale, nil
 		case *consistent:
-			return client.Consistent
+			return client.Consistent, nil
 		}
-		return client.Default
+		return client.Default, nil
 	}
 }
 
@@ -73,9 +75,13 @@ func (p *program) kvGet(r *remote) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		kv, _, err := c.KV().Get(cmd.Context(), a[0], client.ReadOptions{Consistency: consistency()})
+		mode, err := consistency()
 		if err != nil {
-			return fmt.Errorf("key %q: %w", a[0], err)
+			return err
+		}
+		kv, _, err := c.KV().Get(cmd.Context(), a[0], client.ReadOptions{Consistency: mode})
+		if err != nil {
+			return err
 		}
 		return out.print(toKeyJSON(kv), func() error {
 			_, err := fmt.Fprintf(p.out, "%s\n", kv.Value)
@@ -164,7 +170,11 @@ func (p *program) kvList(r *remote) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		kvs, _, err := c.KV().List(cmd.Context(), optional(a), client.ReadOptions{Consistency: consistency()})
+		mode, err := consistency()
+		if err != nil {
+			return err
+		}
+		kvs, _, err := c.KV().List(cmd.Context(), optional(a), client.ReadOptions{Consistency: mode})
 		if err != nil {
 			return err
 		}

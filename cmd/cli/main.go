@@ -46,20 +46,19 @@ func Main(args []string, stdout, stderr io.Writer, plugins *plugin.Registry) int
 }
 
 func (p *program) root() *cobra.Command {
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:           "herald",
 		Short:         "Herald is a service registry: one store for Consul's HTTP API, DNS and more",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
-	})
-	root.AddCommand(
+	},
 		p.devCommand(), p.serverCommand(), p.agentCommand(),
 		p.kvCommand(), p.serviceCommand(), p.membersCommand(), p.healthCommand(),
 		p.configCommand(), p.pluginsCommand(), p.versionCommand(),
 	)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
 	root.InitDefaultCompletionCmd()
 	return root
 }
@@ -78,4 +77,28 @@ func args(rule cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// group makes a command that only holds others. Naming none of them shows the
+// help; naming one that does not exist is a usage error.
+func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	cmd.AddCommand(commands...)
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		hint := "; see " + cmd.CommandPath() + " --help"
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = fmt.Sprintf("; did you mean %q?", near[0])
+		}
+		return &usageError{fmt.Errorf("%s has no command %q%s", cmd.CommandPath(), args[0], hint)}
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.Help(); err != nil || !cmd.HasParent() {
+			return err
+		}
+		return &usageError{fmt.Errorf("%s needs a command", cmd.CommandPath())}
+	}
+	return cmd
 }

@@ -28,7 +28,7 @@ func (p *program) membersCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return out.table(m, "NAME\tID\tADDRESS\tROLE\tSAY", func(line func(string, ...any)) {
+		return out.table(m, "NAME\tID\tADDRESS\tROLE\tVOTE", func(line func(string, ...any)) {
 			for _, member := range m.Members {
 				role := "follower"
 				if member.Leader {

@@ -28,8 +28,7 @@ Its data goes to a temporary directory that is removed at the end, unless
 		Args: args(cobra.NoArgs),
 	}
 	c := newConfig(p.plugins, cmd.Flags())
-	c.override("log.level", "warn")
-	c.override("node.address", "127.0.0.1")
+	c.startFrom("dev")
 	c.addFlags()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := c.load(); err != nil {
@@ -43,7 +42,7 @@ Its data goes to a temporary directory that is removed at the end, unless
 			defer os.RemoveAll(dir)
 			c.core.DataDir = dir
 		}
-		return p.run(cmd.Context(), c, true, p.announceDev)
+		return p.run(cmd.Context(), c, true)
 	}
 	return cmd
 }
@@ -66,7 +65,7 @@ func (p *program) serverCommand() *cobra.Command {
 		if c.core.Raft.BootstrapExpect != 1 || len(c.core.Join) > 0 {
 			return errors.New("this version runs a cluster of one server: leave join unset and raft.bootstrap_expect at 1")
 		}
-		return p.run(cmd.Context(), c, true, p.announce)
+		return p.run(cmd.Context(), c, true)
 	}
 	return cmd
 }
@@ -84,8 +83,7 @@ lease: when the agent dies, all of it is gone after --ttl.`,
 		Args:    args(cobra.NoArgs),
 	}
 	c := newConfig(p.plugins, cmd.Flags())
-	// An agent holds no catalog of its own to answer DNS from.
-	c.override("doors.dns.enabled", false)
+	c.startFrom("agent")
 	c.addFlags()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := c.load(); err != nil {
@@ -94,14 +92,18 @@ lease: when the agent dies, all of it is gone after --ttl.`,
 		if len(c.core.Join) == 0 {
 			return errors.New("no servers to advertise to: give the HTTP address of one with --join")
 		}
-		return p.run(cmd.Context(), c, false, p.announce)
+		if c.enabled("doors", "dns") {
+			return errors.New("doors.dns.enabled: an agent holds no copy of the catalog in this version and cannot answer DNS; ask a server")
+		}
+		return p.run(cmd.Context(), c, false)
 	}
 	return cmd
 }
 
 // run starts what the settings describe, says so, and works until ctx ends.
-func (p *program) run(ctx context.Context, c *config, server bool, announce func(*config, *node.Node)) error {
+func (p *program) run(ctx context.Context, c *config, server bool) error {
 	log := c.logger(p.err)
+	c.warnOfVariables(log)
 	cfg, err := c.nodeConfig(p.plugins, server, log)
 	if err != nil {
 		return err
@@ -110,7 +112,9 @@ func (p *program) run(ctx context.Context, c *config, server bool, announce func
 	if err != nil {
 		return c.explainOpen(err)
 	}
-	announce(c, n)
+	p.announce(c, n)
+	stop := p.announceReady(ctx, c, n)
+	defer stop()
 	unhook := onHangup(func() {
 		if err := n.Reload(ctx); err != nil {
 			log.Error("reload refused, everything stays as it was", "error", err)
@@ -128,9 +132,6 @@ func (c *config) nodeConfig(plugins *plugin.Registry, server bool, log *slog.Log
 	if err != nil {
 		return node.Config{}, err
 	}
-	if agentCfg.Node.Address == "" {
-		agentCfg.Node.Address = hostAddress()
-	}
 	cfg := node.Config{
 		Datacenter: c.core.Datacenter, Version: Version(),
 		Agent: agentCfg, Checks: plugins.Checks(), Doors: c.doors, Sources: c.sources,
@@ -138,7 +139,7 @@ func (c *config) nodeConfig(plugins *plugin.Registry, server bool, log *slog.Log
 	}
 	if server {
 		store := c.core.storeConfig()
-		store.Log = log.With("part", "raft")
+		store.Log = log
 		cfg.Store = &store
 		cfg.Agent.DataDir = filepath.Join(c.core.DataDir, "agent")
 		return cfg, nil
@@ -160,9 +161,9 @@ func (c *config) explainOpen(err error) error {
 	case errors.As(err, &door) && errors.As(err, &listen):
 		return fmt.Errorf("%w; choose another address with %s", err, c.flagOf("doors."+door.Door+"."+listen.Setting))
 	case errors.As(err, &socket) && socket.Op == "listen":
-		return fmt.Errorf("%w; choose another address with %s", err, c.flagOf("peer.address"))
+		return fmt.Errorf("%w (%s)", err, c.flagOf("peer.address"))
 	case errors.Is(err, registry.ErrDataDirLocked):
-		return fmt.Errorf("%w; stop it, or choose another directory with %s", err, c.flagOf("data_dir"))
+		return fmt.Errorf("%w (%s)", err, c.flagOf("data_dir"))
 	}
 	return err
 }

@@ -16,8 +16,7 @@ import (
 func (p *program) serviceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "service", Short: "List, register and deregister services"}
 	r := remoteFlags(cmd)
-	cmd.AddCommand(p.serviceList(r), p.serviceRegister(r), p.serviceDeregister(r))
-	return cmd
+	return group(cmd, p.serviceList(r), p.serviceRegister(r), p.serviceDeregister(r))
 }
 
 func (p *program) serviceList(r *remote) *cobra.Command {
@@ -35,7 +34,11 @@ func (p *program) serviceList(r *remote) *cobra.Command {
 		}
 		ctx, cancel := once(cmd)
 		defer cancel()
-		read := client.ReadOptions{Consistency: consistency()}
+		mode, err := consistency()
+		if err != nil {
+			return err
+		}
+		read := client.ReadOptions{Consistency: mode}
 		if len(a) == 1 {
 			return listInstances(ctx, c, out, a[0], read)
 		}

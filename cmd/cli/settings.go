@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"herald/agent"
+	"herald/client"
 	"herald/internal/node"
 	"herald/raftstore"
 	"herald/registry"
@@ -33,7 +35,7 @@ type settings struct {
 
 type nodeSettings struct {
 	Name    string   `config:"name" usage:"this node's name in the catalog (default: the host's name)"`
-	Address string   `config:"address" usage:"address that others reach this node's services at"`
+	Address string   `config:"address" usage:"address that others reach this node's services at (default: the first private address)"`
 	Meta    []string `config:"meta" usage:"metadata of this node, key=value, repeatable"`
 }
 
@@ -89,6 +91,7 @@ func defaultSettings() settings {
 		History: historySettings{Age: store.HistoryAge, Commits: store.HistoryCommits},
 		Agent:   agentSettings{LeaseTTL: a.LeaseTTL},
 	}
+	s.Node.Address = hostAddress()
 	if host, err := os.Hostname(); err == nil {
 		s.Node.Name = strings.ToLower(strings.SplitN(host, ".", 2)[0])
 	}
@@ -123,6 +126,38 @@ func (s *settings) agentConfig() (agent.Config, error) {
 	c.AllowExec = s.Agent.AllowExec
 	c.DataDir = s.DataDir
 	return c, nil
+}
+
+// validate asks every package whether its part of the settings makes sense.
+func (s *settings) validate() []error {
+	var errs []error
+	if s.Datacenter == "" {
+		errs = append(errs, errors.New("datacenter is empty"))
+	}
+	if s.DrainTimeout < 0 {
+		errs = append(errs, fmt.Errorf("drain_timeout is %v: it cannot be negative", s.DrainTimeout))
+	}
+	if n := s.Raft.BootstrapExpect; n < 0 {
+		errs = append(errs, fmt.Errorf("raft.bootstrap_expect is %d: it cannot be negative", n))
+	}
+	store := s.storeConfig()
+	if store.DataDir == "" {
+		store.DataDir = "." // which commands need one is for them to say
+	}
+	if err := store.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if a, err := s.agentConfig(); err != nil {
+		errs = append(errs, err)
+	} else if err := a.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(s.Join) > 0 {
+		if _, err := client.New(client.Config{Addresses: s.Join}); err != nil {
+			errs = append(errs, fmt.Errorf("join: %w", err))
+		}
+	}
+	return errs
 }
 
 // parsePairs reads key=value words.

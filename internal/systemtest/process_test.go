@@ -90,6 +90,7 @@ func command(args ...string) *exec.Cmd {
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: command(args...), log: &lockedBuffer{}, done: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+t.TempDir()) // what a killed dev node leaves
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
