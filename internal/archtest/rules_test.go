@@ -248,11 +248,18 @@ func bubble(t *testing.T, f func(*cluster)) {
 func TestBubble(t *testing.T) { bubble(t, func(c *cluster) { c.leader() }) }
 func TestReal(t *testing.T)   { new(cluster).leader() }
 
+func nap() { time.Sleep(1) }
+
+func TestLocal(t *testing.T) {
+	nap := func() {}
+	nap()
+}
+
 var table = []func(){func() { time.Sleep(1) }}
 `,
 			want: []string{
 				"a/a_test.go:12: sleeps in real time, reached from TestReal",
-				"a/a_test.go:21: sleeps in real time, reached from a package-level variable",
+				"a/a_test.go:28: sleeps in real time, reached from a package-level variable",
 			},
 		},
 		{

@@ -130,7 +130,8 @@ func newTestFunc(t *tree, f *file, d ast.Decl, bubbles map[string]bool) *testFun
 		fn.name = decl.Name.Name
 		fn.bubble = bubbles[fn.name]
 	}
-	ast.Inspect(d, func(n ast.Node) bool {
+	var read func(n ast.Node) bool
+	read = func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			if id, ok := n.Fun.(*ast.Ident); ok && bubbles[id.Name] {
@@ -143,10 +144,16 @@ func newTestFunc(t *tree, f *file, d ast.Decl, bubbles map[string]bool) *testFun
 			case !ok:
 				fn.uses = append(fn.uses, n.Sel.Name)
 			}
+			ast.Inspect(n.X, read)
+			return false
 		case *ast.Ident:
-			fn.uses = append(fn.uses, n.Name)
+			// What is neither of another file nor a function of this one is local.
+			if n.Obj == nil || n.Obj.Kind == ast.Fun {
+				fn.uses = append(fn.uses, n.Name)
+			}
 		}
 		return true
-	})
+	}
+	ast.Inspect(d, read)
 	return fn
 }
