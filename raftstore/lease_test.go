@@ -17,8 +17,8 @@ var testLeases = LeaseConfig{Tick: 100 * time.Millisecond, MaxStep: 500 * time.M
 // clockWith is a clock that leads term 1 with the given leases.
 func clockWith(cfg LeaseConfig, grants ...mvcc.LeaseGrant) *leaseClock {
 	st := mvcc.New()
-	for i, g := range grants {
-		st.Apply(uint64(i+1), &mvcc.Command{Grant: &g})
+	for _, g := range grants {
+		st.Apply(&mvcc.Command{Grant: &g})
 	}
 	c := newLeaseClock(cfg)
 	c.lead(1, st.Publish)
@@ -66,7 +66,7 @@ func TestLeaseClockChargesOnlyConfirmedTime(t *testing.T) {
 			pass(c, time.Minute)
 			c.lead(2, func() *mvcc.View {
 				st := mvcc.New()
-				st.Apply(1, &mvcc.Command{Grant: &mvcc.LeaseGrant{ID: 1, TTL: time.Minute}})
+				st.Apply(&mvcc.Command{Grant: &mvcc.LeaseGrant{ID: 1, TTL: time.Minute}})
 				return st.Publish()
 			})
 		}, 0},
@@ -220,10 +220,10 @@ func TestLeaseClockCheckpoints(t *testing.T) {
 func TestLeaseClockStartsFromCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := mvcc.New()
-		for i, g := range []mvcc.LeaseGrant{{ID: 1, TTL: time.Hour}, {ID: 2, TTL: time.Hour}, {ID: 3, TTL: registry.NoTTL}} {
-			st.Apply(uint64(i+1), &mvcc.Command{Grant: &g})
+		for _, g := range []mvcc.LeaseGrant{{ID: 1, TTL: time.Hour}, {ID: 2, TTL: time.Hour}, {ID: 3, TTL: registry.NoTTL}} {
+			st.Apply(&mvcc.Command{Grant: &g})
 		}
-		st.Apply(4, &mvcc.Command{Checkpoint: &mvcc.LeaseCheckpoint{Remaining: []mvcc.LeaseRemaining{{ID: 1, Remaining: time.Minute}}}})
+		st.Apply(&mvcc.Command{Checkpoint: &mvcc.LeaseCheckpoint{Remaining: []mvcc.LeaseRemaining{{ID: 1, Remaining: time.Minute}}}})
 		c := newLeaseClock(testLeases)
 		c.lead(1, st.Publish)
 		for id, want := range map[registry.LeaseID]time.Duration{1: time.Minute, 2: time.Hour, 3: 0} {
@@ -427,7 +427,7 @@ func BenchmarkLeaseClockLead(b *testing.B) {
 	st := mvcc.New()
 	const n = 1_000_000
 	for i := range n {
-		st.Apply(uint64(i+1), &mvcc.Command{Grant: &mvcc.LeaseGrant{ID: registry.LeaseID(i + 1), TTL: time.Duration(i%3600+1) * time.Second}})
+		st.Apply(&mvcc.Command{Grant: &mvcc.LeaseGrant{ID: registry.LeaseID(i + 1), TTL: time.Duration(i%3600+1) * time.Second}})
 	}
 	st.Publish()
 	for _, what := range []string{"lead", "renew", "tick"} {

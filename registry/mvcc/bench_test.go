@@ -46,7 +46,7 @@ func mustApply(tb testing.TB, s *State, b []byte) Result {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	res := s.Apply(s.applied+1, &c)
+	res := s.Apply(&c)
 	if res.Err != nil {
 		tb.Fatal(res.Err)
 	}
@@ -57,7 +57,7 @@ func mustApply(tb testing.TB, s *State, b []byte) Result {
 func compactAlong(s *State) {
 	const kept = 100_000
 	if rev := s.spaces[0].rev; rev%1000 == 0 && rev > kept {
-		s.Apply(s.applied+1, &Command{Compact: &Compact{Revision: rev - kept}})
+		s.Apply(&Command{Compact: &Compact{Revision: rev - kept}})
 	}
 }
 
@@ -105,7 +105,7 @@ func BenchmarkTxnCAS(b *testing.B) {
 			Then:    []registry.Op{{Put: &registry.PutRequest{Key: key, Value: benchValue}}},
 			Else:    []registry.Op{{Range: &registry.RangeRequest{KeyRange: registry.One(key)}}},
 		}}
-		if res := s.Apply(s.applied+1, &c); !res.Txn.Succeeded {
+		if res := s.Apply(&c); !res.Txn.Succeeded {
 			b.Fatal("the compare does not hold")
 		}
 		s.Publish()

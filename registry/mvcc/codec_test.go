@@ -163,7 +163,7 @@ func TestDecodedCommandKeepsNothing(t *testing.T) {
 	}
 	s := New()
 	value := []byte("before")
-	s.Apply(1, &Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "a", Value: value}}}}})
+	s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "a", Value: value}}}}})
 	copy(value, "after!")
 	if kv, _ := s.Publish().Get(0, "a"); string(kv.Value) != "before" {
 		t.Errorf("a value changed with the buffer it came in: %q", kv.Value)
@@ -190,10 +190,10 @@ func FuzzDecodeCommand(f *testing.F) {
 		}
 		one, two := New(), New()
 		for _, setup := range goldenCommands {
-			one.Apply(1, &setup.c)
-			two.Apply(1, &setup.c)
+			one.Apply(&setup.c)
+			two.Apply(&setup.c)
 		}
-		r1, r2 := one.Apply(2, &c), two.Apply(2, &again)
+		r1, r2 := one.Apply(&c), two.Apply(&again)
 		if text(r1.Txn) != text(r2.Txn) || !sameError(r1.Err, r2.Err) || one.Publish().Hash() != two.Publish().Hash() {
 			t.Fatalf("two replicas differ after %s", text(c))
 		}
@@ -224,7 +224,7 @@ func TestAdoptedMemory(t *testing.T) {
 			p := d.Txn.Then[0].Put
 			c.edit(p)
 			s := New()
-			s.Apply(1, &d)
+			s.Apply(&d)
 			r := s.spaces[0].get(p.Key)
 			if r == nil || !bytes.Equal(r.value(), p.Value) {
 				t.Fatalf("the record is not what was put: %+v", r)

@@ -69,7 +69,7 @@ func TestValidate(t *testing.T) {
 			}
 			s := snapshotState(t)
 			before := s.View().Hash()
-			if res := s.Apply(1, &c.c); !errors.Is(res.Err, c.want) || res.Revisions != s.View().Revisions() {
+			if res := s.Apply(&c.c); !errors.Is(res.Err, c.want) || res.Revisions != s.View().Revisions() {
 				t.Errorf("Apply: %+v, want %v", res, c.want)
 			}
 			if s.Publish().Hash() != before {

@@ -13,13 +13,13 @@ func TestCompactionIsPaidInInstalments(t *testing.T) {
 	s := New()
 	const n = 20_000
 	put := func(i int) {
-		s.Apply(uint64(i), &Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: fmt.Sprint(i % 100), Value: []byte("v")}}}}})
+		s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: fmt.Sprint(i % 100), Value: []byte("v")}}}}})
 	}
 	for i := range n {
 		put(i)
 	}
 	sp := &s.spaces[0]
-	s.Apply(n, &Command{Compact: &Compact{Revision: sp.rev}})
+	s.Apply(&Command{Compact: &Compact{Revision: sp.rev}})
 	if err := s.Publish().Commits(0, sp.rev-1, sp.rev, nil); err == nil {
 		t.Fatal("what was compacted can be read")
 	}
@@ -50,13 +50,13 @@ func TestCompactionIsPaidInInstalments(t *testing.T) {
 // what is left to sweep must not grow.
 func TestSweepKeepsUp(t *testing.T) {
 	s := New()
-	for i := range 200 {
+	for range 200 {
 		var ops []registry.Op
 		for k := range 500 {
 			ops = append(ops, registry.Op{Put: &registry.PutRequest{Key: fmt.Sprint(k)}})
 		}
-		s.Apply(uint64(i), &Command{Txn: &registry.Txn{Then: ops}})
-		s.Apply(uint64(i), &Command{Compact: &Compact{Revision: s.spaces[0].rev}})
+		s.Apply(&Command{Txn: &registry.Txn{Then: ops}})
+		s.Apply(&Command{Compact: &Compact{Revision: s.spaces[0].rev}})
 	}
 	if left := s.spaces[0].hist.Len(); left > 2000 {
 		t.Errorf("%d versions were not swept", left)
@@ -73,12 +73,12 @@ func TestSweepHugeCommit(t *testing.T) {
 		for k := range n {
 			ops = append(ops, registry.Op{Put: &registry.PutRequest{Key: fmt.Sprintf("%04d", k), Value: []byte(v)}})
 		}
-		s.Apply(1, &Command{Txn: &registry.Txn{Then: ops}})
+		s.Apply(&Command{Txn: &registry.Txn{Then: ops}})
 	}
-	s.Apply(2, &Command{Txn: &registry.Txn{Then: []registry.Op{{Delete: &registry.DeleteRequest{KeyRange: registry.All()}}}}})
+	s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{{Delete: &registry.DeleteRequest{KeyRange: registry.All()}}}}})
 	for s.sweep(); s.swept.events > 0; s.sweep() {
 	}
-	s.Apply(3, &Command{Compact: &Compact{Revision: 3}})
+	s.Apply(&Command{Compact: &Compact{Revision: 3}})
 	for i := range 30 {
 		s.SetApplied(uint64(4 + i))
 		v := s.Publish()
@@ -101,10 +101,10 @@ func TestCompactAcrossChunks(t *testing.T) {
 	s.swept.step = 10_000
 	const last = 3*chunkLen + 10
 	for i := range last {
-		s.Apply(1, &Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "k", Value: fmt.Append(nil, i)}}}}})
+		s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "k", Value: fmt.Append(nil, i)}}}}})
 	}
 	for rev := int64(2); rev <= last; rev++ {
-		s.Apply(2, &Command{Compact: &Compact{Revision: rev}})
+		s.Apply(&Command{Compact: &Compact{Revision: rev}})
 		v := s.Publish()
 		want := rev
 		err := v.Commits(0, rev, rev+1, func(c registry.Commit) bool {

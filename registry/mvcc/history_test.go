@@ -101,7 +101,8 @@ func (h *teller) apply(c Command) Result {
 	if err != nil {
 		h.t.Fatalf("decode: %v", err)
 	}
-	res := h.state.Apply(h.index, &decoded)
+	res := h.state.Apply(&decoded)
+	h.state.SetApplied(h.index)
 	h.state.Publish()
 	return res
 }

@@ -40,7 +40,7 @@ func snapshotState(t testing.TB) *State {
 		txn(del(registry.One("d")), put(registry.PutRequest{Key: "d", Value: []byte("5")})),
 		txn(put(registry.PutRequest{Key: "b", Value: []byte("6"), Lease: 5})),
 	} {
-		if res := s.Apply(uint64(10+i), &c); res.Err != nil {
+		if res := s.Apply(&c); res.Err != nil {
 			t.Fatalf("command %d: %v", i, res.Err)
 		}
 	}
@@ -162,7 +162,7 @@ func FuzzDecodeSnapshot(f *testing.F) {
 	f.Add(encode(f, New().View()))
 	f.Add(encode(f, snapshotState(f).View()))
 	compacted := snapshotState(f)
-	compacted.Apply(99, &Command{Compact: &Compact{Revision: 10}})
+	compacted.Apply(&Command{Compact: &Compact{Revision: 10}})
 	f.Add(encode(f, compacted.Publish()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < headerLen+8 {
@@ -181,12 +181,12 @@ func FuzzDecodeSnapshot(f *testing.F) {
 		}
 		v := s.View()
 		s.swept.step = 1
-		for i, g := range goldenCommands {
-			s.Apply(uint64(i), &g.c)
-			s.Apply(uint64(i), &Command{Compact: &Compact{Revision: s.spaces[0].rev}})
+		for _, g := range goldenCommands {
+			s.Apply(&g.c)
+			s.Apply(&Command{Compact: &Compact{Revision: s.spaces[0].rev}})
 		}
 		v.Leases(func(l LeaseState) bool {
-			s.Apply(1000, &Command{Revoke: &LeaseRevoke{IDs: []registry.LeaseID{l.ID}}})
+			s.Apply(&Command{Revoke: &LeaseRevoke{IDs: []registry.LeaseID{l.ID}}})
 			return true
 		})
 		s.Publish()

@@ -85,15 +85,15 @@ type Result struct {
 	Revisions registry.Revisions
 }
 
-// Apply executes one command of the log entry at raft index index, and does a
-// bounded piece of the upkeep that compactions left. What it does depends on the
-// commands applied before and on nothing else; an invalid command fails the same
-// way everywhere. Readers see nothing of it before Publish.
+// Apply executes one command, and does a bounded piece of the upkeep that
+// compactions left. What it does depends on the commands applied before and on
+// nothing else; an invalid command fails the same way everywhere. Readers see
+// nothing of it before Publish. After the last command of a log entry the caller
+// says so with SetApplied.
 //
 // Apply keeps no reference to c or to anything in it, unless DecodeCommand made
 // c: then a record may take over its memory, and it must not be modified later.
-func (s *State) Apply(index uint64, c *Command) Result {
-	s.applied = index
+func (s *State) Apply(c *Command) Result {
 	res := s.apply(c)
 	for id := range s.spaces {
 		res.Revisions[id] = s.spaces[id].rev
@@ -153,8 +153,9 @@ func (s *State) intern(c cause) *cause {
 	return p
 }
 
-// SetApplied notes that the log was applied up to index, for entries that hold no
-// command.
+// SetApplied notes that the log was applied up to and with the entry at index. A
+// view published in the middle of an entry still has the index before it: it does
+// not contain the entry.
 func (s *State) SetApplied(index uint64) {
 	s.applied = index
 	s.sweep()

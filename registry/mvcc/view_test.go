@@ -39,7 +39,7 @@ func TestReadersHoldViews(t *testing.T) {
 	every := commands / (readers * views / 4)
 	for i := range commands {
 		for _, c := range busyCommands(i) {
-			s.Apply(uint64(i), &c)
+			s.Apply(&c)
 		}
 		v := s.Publish()
 		if i%every == 0 {
@@ -112,7 +112,7 @@ func TestCountNeedsNoScan(t *testing.T) {
 	s := New()
 	const n = 3000
 	for i := range n {
-		s.Apply(uint64(i), &Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: fmt.Sprintf("%06d", i*2)}}}}})
+		s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: fmt.Sprintf("%06d", i*2)}}}}})
 	}
 	v := s.Publish()
 	bounds := []int{-1, 0, 1, 2, 3, 127, 128, 129, 2999, 3000, 3001, 5997, 5998, 5999, 9000}
@@ -146,20 +146,20 @@ func TestCountNeedsNoScan(t *testing.T) {
 func TestSize(t *testing.T) {
 	s := New()
 	apply := func(ops ...registry.Op) {
-		s.Apply(1, &Command{Txn: &registry.Txn{Then: ops}})
+		s.Apply(&Command{Txn: &registry.Txn{Then: ops}})
 	}
 	apply(registry.Op{Put: &registry.PutRequest{Key: "abc", Value: []byte("12345")}})
 	apply(registry.Op{Put: &registry.PutRequest{Key: "abc", Value: []byte("1")}})
 	apply(registry.Op{Put: &registry.PutRequest{Key: "de", Value: []byte("1")}})
 	apply(registry.Op{Delete: &registry.DeleteRequest{KeyRange: registry.One("de")}})
-	s.Apply(2, &Command{Grant: &LeaseGrant{ID: 1}})
+	s.Apply(&Command{Grant: &LeaseGrant{ID: 1}})
 	got := s.Publish().Size()
 	want := Size{Leases: 1}
 	want.Spaces[0] = SpaceSize{Keys: 1, Bytes: 4, Commits: 4, Versions: 3, HistoryBytes: 8 + 3 + 2, Deleted: 1}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	s.Apply(3, &Command{Compact: &Compact{Revision: 5}})
+	s.Apply(&Command{Compact: &Compact{Revision: 5}})
 	got = s.Publish().Size()
 	want.Spaces[0].Commits, want.Spaces[0].Versions, want.Spaces[0].HistoryBytes = 1, 0, 0
 	if got != want {
@@ -182,7 +182,7 @@ func TestHotKeys(t *testing.T) {
 		if i%11 == 0 {
 			op = registry.Op{Delete: &registry.DeleteRequest{KeyRange: registry.One(fmt.Sprint("k", i%3))}}
 		}
-		s.Apply(1, &Command{Txn: &registry.Txn{Then: []registry.Op{op}}})
+		s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{op}}})
 	}
 	v := s.Publish()
 	now := map[string]registry.KeyValue{}
@@ -199,5 +199,18 @@ func TestHotKeys(t *testing.T) {
 		return true
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAViewFromTheMiddleOfAnEntryDoesNotContainIt(t *testing.T) {
+	s := New()
+	s.SetApplied(1)
+	s.Apply(&Command{Grant: &LeaseGrant{ID: 1}})
+	if v := s.Publish(); v.Applied() != 1 {
+		t.Errorf("in the middle of entry 2 a view says it contains %d", v.Applied())
+	}
+	s.SetApplied(2)
+	if v := s.Publish(); v.Applied() != 2 {
+		t.Errorf("after entry 2 a view says it contains %d", v.Applied())
 	}
 }

@@ -176,7 +176,8 @@ func (m *Memory) logged(ctx context.Context, c mvcc.Command) (mvcc.Command, erro
 // applyLocked applies one command and lets readers and watchers see it.
 func (m *Memory) applyLocked(c *mvcc.Command) mvcc.Result {
 	m.index++
-	res := m.state.Apply(m.index, c)
+	res := m.state.Apply(c)
+	m.state.SetApplied(m.index)
 	m.hub.Publish(m.state.Publish())
 	return res
 }
