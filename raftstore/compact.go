@@ -8,25 +8,94 @@ import (
 	"herald/registry/mvcc"
 )
 
-// compactLoop keeps each space's history within its bounds.
+// relievePause is how long compactLoop waits after it could not relieve the memory, so that a
+// state that is at its limit by its keys alone does not fill the log with compactions.
+const relievePause = 100 * time.Millisecond
+
+// compactLoop keeps each space's history within its bounds, and gives it up where
+// memory is short.
 func (t *tenure) compactLoop() {
-	for t.pause(t.s.cfg.CompactInterval) {
-		v := t.s.machine.View()
-		for space := range registry.Space(registry.NumSpaces) {
-			rev := t.s.compactTo(v, space, time.Now())
-			if rev <= v.Compacted(space) {
-				continue
+	ticker := time.NewTicker(t.s.cfg.CompactInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			v := t.s.machine.View()
+			for space := range registry.Space(registry.NumSpaces) {
+				t.compact(v, space, t.s.compactTo(v, space, time.Now()))
 			}
-			_, err := t.command(mvcc.Command{
-				Origin:  registry.Origin{Why: registry.ReasonSystem},
-				Compact: &mvcc.Compact{Space: space, Revision: rev},
-			})
-			// Someone else may have compacted meanwhile.
-			if err != nil && t.ctx.Err() == nil && !errors.Is(err, registry.ErrCompacted) {
-				t.s.cfg.Log.Warn("cannot compact history", "space", space.String(), "revision", rev, "error", err)
+			t.relieve()
+		case <-t.s.crowded:
+			if !t.relieve() && !t.pause(relievePause) {
+				return
 			}
+		case <-t.ctx.Done():
+			return
 		}
 	}
+}
+
+// compact compacts a space to rev, and reports whether that was new.
+func (t *tenure) compact(v *mvcc.View, space registry.Space, rev int64) bool {
+	if rev <= v.Compacted(space) {
+		return false
+	}
+	_, err := t.command(mvcc.Command{
+		Origin:  registry.Origin{Why: registry.ReasonSystem},
+		Compact: &mvcc.Compact{Space: space, Revision: rev},
+	})
+	// Someone else may have compacted meanwhile.
+	if err != nil && t.ctx.Err() == nil && !errors.Is(err, registry.ErrCompacted) {
+		t.s.cfg.Log.Warn("cannot compact history", "space", space.String(), "revision", rev, "error", err)
+	}
+	return err == nil
+}
+
+// crowdedAt is the memory in use above which history is given up: below the limit,
+// so that puts are refused only for what is really kept.
+func (s *Store) crowdedAt() int64 { return s.cfg.MemoryLimit - s.cfg.MemoryLimit/16 }
+
+// relieve gives up history, however young, if memory is about to be used up: the older
+// half of what each space has, again and again, until an eighth of the limit is free
+// or there is none left. Deleting keys frees nothing before that, since
+// history holds what they were. It reports whether that much is free.
+func (t *tenure) relieve() bool {
+	limit := t.s.cfg.MemoryLimit
+	v := t.s.machine.View()
+	before := v.Size().Memory()
+	if limit == 0 || before <= t.s.crowdedAt() {
+		return true
+	}
+	now := before
+	for now > limit-limit/8 && t.ctx.Err() == nil {
+		// What was compacted comes back bit by bit, with entries that are applied. Only when
+		// no more does is it known how much there is still to give up.
+		last := now
+		if _, err := t.barrier(); err != nil {
+			return false
+		}
+		v = t.s.machine.View()
+		if now = v.Size().Memory(); now >= last && !t.compactHalf(v) {
+			break
+		}
+	}
+	if now < before {
+		t.s.cfg.Log.Info("gave up history to stay within the memory limit", "bytes_before", before, "bytes", now, "limit", limit)
+	}
+	return now <= limit-limit/8
+}
+
+// compactHalf compacts the older half of each space's history, and reports whether there
+// was any.
+func (t *tenure) compactHalf(v *mvcc.View) (some bool) {
+	for space := range registry.Space(registry.NumSpaces) {
+		// A space that was never compacted begins at 1, where it is empty.
+		kept := v.Revision(space) - max(v.Compacted(space), 1)
+		if kept > 0 && t.compact(v, space, v.Revision(space)-kept/2) {
+			some = true
+		}
+	}
+	return some
 }
 
 // compactTo is the lowest revision of a space that has to stay readable: every commit

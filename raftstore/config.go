@@ -68,7 +68,8 @@ type Config struct {
 	// MaxRequestBytes is how large one encoded command may be (registry.ErrTooLarge).
 	MaxRequestBytes int
 	// MemoryLimit is how many bytes of keys and history the state may hold
-	// before puts get registry.ErrResourceExhausted; 0 is no limit.
+	// before puts get registry.ErrResourceExhausted; 0 is no limit. When little
+	// of it is left, history is given up, the oldest first, whatever HistoryAge and HistoryCommits say.
 	MemoryLimit int64
 	// ProposeTimeout bounds every call, whatever its context says.
 	ProposeTimeout time.Duration

@@ -39,6 +39,7 @@ type Store struct {
 	ready       chan struct{}
 	readyOnce   sync.Once
 
+	crowded    chan struct{} // one slot: memory is about to be used up, see relieve
 	logGrew    chan struct{} // one slot: the log is due for a snapshot
 	snapshotAt atomic.Int64  // guardedLog.bytes at the last one
 
@@ -84,6 +85,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		started: time.Now(),
 		clock:   newLeaseClock(cfg.Leases),
 		ready:   make(chan struct{}),
+		crowded: make(chan struct{}, 1),
 		logGrew: make(chan struct{}, 1),
 		closing: make(chan struct{}),
 		torn:    make(chan struct{}),
@@ -371,8 +373,15 @@ func (s *Store) admit(t *registry.Txn) error {
 	if s.cfg.MemoryLimit == 0 || !puts(t) {
 		return nil
 	}
-	if n := s.machine.View().Size().Memory(); n > s.cfg.MemoryLimit {
-		return fmt.Errorf("%w: %d bytes in use, the limit is %d", registry.ErrResourceExhausted, n, s.cfg.MemoryLimit)
+	n := s.machine.View().Size().Memory()
+	if n > s.crowdedAt() {
+		select {
+		case s.crowded <- struct{}{}:
+		default:
+		}
+	}
+	if n > s.cfg.MemoryLimit {
+		return fmt.Errorf("%w: %d bytes in use, the limit is %d: delete keys, or raise the limit", registry.ErrResourceExhausted, n, s.cfg.MemoryLimit)
 	}
 	return nil
 }

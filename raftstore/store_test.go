@@ -213,6 +213,90 @@ func TestMemoryLimit(t *testing.T) {
 	})
 }
 
+// putAll puts keys in one transaction.
+func putAll(t *testing.T, s registry.Store, value int, keys ...string) error {
+	ops := make([]registry.Op, len(keys))
+	for i, k := range keys {
+		ops[i].Put = &registry.PutRequest{Key: k, Value: make([]byte, value)}
+	}
+	_, err := s.Txn(t.Context(), registry.Txn{Then: ops})
+	return err
+}
+
+// History does not keep a store from healing, also when it would be kept for long.
+func TestMemoryLimitHealsFromDeletes(t *testing.T) {
+	for _, c := range []struct{ limit, value, perTxn int }{
+		{400 << 10, 4 << 10, 1},
+		{8 << 20, 100, 100}, // what is to be forgotten takes more than a few steps
+	} {
+		t.Run(fmt.Sprintf("values of %d bytes", c.value), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cl := newCluster(t, 1, func(cfg *Config) { cfg.MemoryLimit = int64(c.limit) })
+				s := cl.stores[cl.leader()]
+				var err error
+				n := 0
+				for err == nil && n < 100_000 {
+					keys := make([]string, c.perTxn)
+					for i := range keys {
+						keys[i] = fmt.Sprintf("k%d", n)
+						n++
+					}
+					err = putAll(t, s, c.value, keys...)
+				}
+				if !errors.Is(err, registry.ErrResourceExhausted) {
+					t.Fatalf("after %d puts: %v, want ErrResourceExhausted", n, err)
+				}
+				if _, err := registry.Delete(t.Context(), s, registry.DeleteRequest{KeyRange: registry.Prefix("k")}); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				for err != nil {
+					if err = putAll(t, s, c.value, "again"); err != nil && time.Since(start) > 3*time.Second {
+						t.Fatalf("%v after everything was deleted: %v; %+v", time.Since(start), err, s.machine.View().Size())
+					}
+					time.Sleep(50 * time.Millisecond)
+				}
+			})
+		})
+	}
+}
+
+// A key that changes and changes is never refused: what it was is forgotten in time,
+// the oldest first. And where it is the keys that fill the memory, the log is not
+// filled with compactions.
+func TestMemoryLimitForgetsTheOldest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, func(c *Config) { c.MemoryLimit = 400 << 10 })
+		s := c.stores[c.leader()]
+		for i := range 1000 {
+			if err := putAll(t, s, 4<<10, "busy"); err != nil {
+				t.Fatalf("overwrite %d: %v", i, err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		v := s.machine.View()
+		if kept := v.Revision(registry.SpaceKV) - v.Compacted(registry.SpaceKV); kept < 10 {
+			t.Errorf("only %d commits of history are kept though there is room", kept)
+		}
+		var err error
+		for n := 0; err == nil && n < 1000; n++ {
+			err = putAll(t, s, 4<<10, fmt.Sprintf("k%d", n))
+		}
+		if !errors.Is(err, registry.ErrResourceExhausted) {
+			t.Fatalf("%v, want ErrResourceExhausted", err)
+		}
+		time.Sleep(time.Second)
+		before := s.machine.View().Applied()
+		for range 1000 {
+			_ = putAll(t, s, 4<<10, "refused")
+			time.Sleep(time.Millisecond)
+		}
+		if grew := s.machine.View().Applied() - before; grew > 50 {
+			t.Errorf("%d log entries in a second in which every put was refused", grew)
+		}
+	})
+}
+
 func TestHistoryIsCompacted(t *testing.T) {
 	for _, c := range []struct {
 		name    string
