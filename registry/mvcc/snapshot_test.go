@@ -43,6 +43,7 @@ func snapshotState(t testing.TB) *State {
 		if res := s.Apply(&c); res.Err != nil {
 			t.Fatalf("command %d: %v", i, res.Err)
 		}
+		s.SetApplied(uint64(10 + i))
 	}
 	s.Publish()
 	return s

@@ -47,7 +47,7 @@ func TestReplicasFollowTheStateMachine(t *testing.T) {
 	name := func() string { return fmt.Sprintf("%c%d", 'a'+random.IntN(3), random.IntN(20)) }
 	apply := func(index int, c mvcc.Command) {
 		c.Origin.Who = "test"
-		if res := state.Apply(uint64(index), &c); res.Err != nil {
+		if res := state.Apply(&c); res.Err != nil {
 			t.Fatalf("command %d, %+v: %v", index, c, res.Err)
 		}
 		hub.Publish(state.Publish())
