@@ -118,21 +118,44 @@ func checkIdentity(path string, cfg *Config) (*identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", path, err)
 	}
-	var id identity
-	if err := json.Unmarshal(b, &id); err != nil {
-		return nil, fmt.Errorf("%w: %s: %v: put the file back from a backup", registry.ErrCorrupt, file, err)
-	}
+	id, err := decodeIdentity(b)
 	switch {
-	case id.Format > dirFormat:
-		return nil, fmt.Errorf("%w: data directory %s has format %d, this version knows up to %d: upgrade herald, or start with an empty directory", registry.ErrFormat, path, id.Format, dirFormat)
-	case id.Format < 1 || id.NodeID == "":
-		return nil, fmt.Errorf("%w: %s has no format or node id: put the file back from a backup", registry.ErrCorrupt, file)
+	case errors.Is(err, registry.ErrFormat):
+		return nil, fmt.Errorf("data directory %s: %w: upgrade herald, or start with an empty directory", path, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w: put the file back from a backup", file, err)
 	case cfg.NodeID != "" && cfg.NodeID != id.NodeID:
 		return nil, fmt.Errorf("%w: %s is of node %s, this is configured as node %s: correct the node id, or give this node a directory of its own", registry.ErrDataDirOwner, path, id.NodeID, cfg.NodeID)
 	case id.LogStore != cfg.LogStore:
 		return nil, fmt.Errorf("%w: data directory %s keeps its log in %q, the configuration says %q: correct the log store, or start with an empty directory", registry.ErrInvalid, path, id.LogStore, cfg.LogStore)
 	}
 	return &id, nil
+}
+
+// decodeIdentity reads an identity of a format that this version knows. Its errors are
+// registry.ErrFormat and registry.ErrCorrupt.
+func decodeIdentity(b []byte) (identity, error) {
+	// The format alone first: a newer one may give every other field another type.
+	var format struct {
+		Version int `json:"format_version"`
+	}
+	if err := json.Unmarshal(b, &format); err != nil {
+		return identity{}, fmt.Errorf("%w: %v", registry.ErrCorrupt, err)
+	}
+	switch {
+	case format.Version > dirFormat:
+		return identity{}, fmt.Errorf("%w: it has format %d, this version knows up to %d", registry.ErrFormat, format.Version, dirFormat)
+	case format.Version < 1:
+		return identity{}, fmt.Errorf("%w: there is no format version", registry.ErrCorrupt)
+	}
+	var id identity
+	if err := json.Unmarshal(b, &id); err != nil {
+		return identity{}, fmt.Errorf("%w: %v", registry.ErrCorrupt, err)
+	}
+	if id.NodeID == "" {
+		return identity{}, fmt.Errorf("%w: there is no node id", registry.ErrCorrupt)
+	}
+	return id, nil
 }
 
 // writeIdentity puts herald.json in place, whole or not at all.

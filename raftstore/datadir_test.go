@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -28,6 +29,16 @@ func TestDataDirRefused(t *testing.T) {
 			name: "of a newer format",
 			spoil: func(t *testing.T, cfg *Config) {
 				rewrite(t, filepath.Join(cfg.DataDir, identityFile), `"format_version": 1`, `"format_version": 2`)
+			},
+			want: registry.ErrFormat,
+			says: []string{"format 2", "upgrade herald"},
+		},
+		{
+			name: "of a newer format that changed another field",
+			spoil: func(t *testing.T, cfg *Config) {
+				file := filepath.Join(cfg.DataDir, identityFile)
+				rewrite(t, file, `"format_version": 1`, `"format_version": 2`)
+				rewrite(t, file, `"log_store": "wal"`, `"log_store": {"kind": "wal"}`)
 			},
 			want: registry.ErrFormat,
 			says: []string{"format 2", "upgrade herald"},
@@ -83,6 +94,40 @@ func TestDataDirRefused(t *testing.T) {
 			wantSameTree(t, before, tree(t, cfg.DataDir))
 		})
 	}
+}
+
+func FuzzDecodeIdentity(f *testing.F) {
+	for _, seed := range []string{
+		`{"format_version": 1, "node_id": "a", "cluster_id": "c", "log_store": "wal", "created": "2026-01-02T03:04:05Z"}`,
+		`{"format_version": 1, "node_id": "a"}`,
+		`{"format_version": 2, "node_id": ["a"]}`,
+		`{"format_version": 1, "node_id": ["a"]}`,
+		`{"format_version": "1"}`,
+		`{"node_id": "a"}`,
+		`[]`, `null`, `{`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		id, err := decodeIdentity(b)
+		if err != nil {
+			if !errors.Is(err, registry.ErrFormat) && !errors.Is(err, registry.ErrCorrupt) {
+				t.Fatalf("%v: want ErrFormat or ErrCorrupt", err)
+			}
+			return
+		}
+		if id.Format != dirFormat || id.NodeID == "" {
+			t.Fatalf("accepted %+v", id)
+		}
+		// What it accepts it can write, and reads back as it was.
+		out, err := json.Marshal(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := decodeIdentity(out); err != nil || !again.Created.Equal(id.Created) || again.NodeID != id.NodeID || again.ClusterID != id.ClusterID || again.LogStore != id.LogStore {
+			t.Fatalf("%+v became %+v, %v", id, again, err)
+		}
+	})
 }
 
 func rewrite(t *testing.T, path, old, new string) {

@@ -46,6 +46,8 @@ type machine struct {
 
 	// halted is why nothing more may be applied; owned by raft's goroutine.
 	halted error
+	// dir is the data directory, for errors to name.
+	dir string
 	// fail stops the store; it does not wait.
 	fail func(error)
 	// leases is told of lease changes, after they were published and before their
@@ -97,7 +99,7 @@ func (m *machine) View() *mvcc.View { return m.view.Load() }
 func (m *machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0] }
 
 // ApplyBatch applies entries in order. After an entry that it cannot understand
-// nothing is applied ever again, neither the rest of the batch: to skip
+// nothing is applied ever again, not even the rest of the batch: to skip
 // what another server applied would be to diverge from it.
 func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	start := time.Now()
@@ -113,7 +115,7 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 			continue
 		}
 		if err := m.decode(l); err != nil {
-			m.halted = fmt.Errorf("log entry %d: %w", l.Index, err)
+			m.halted = fmt.Errorf("log entry %d: %w", l.Index, remedy(err, m.dir))
 			m.fail(m.halted)
 			out[i] = &entryResult{err: m.halted}
 			continue
@@ -283,7 +285,7 @@ func (m *machine) Restore(rc io.ReadCloser) error {
 	s, err := decodeSnapshot(rc)
 	if err != nil {
 		if m.starting.Load() || errors.Is(err, registry.ErrFormat) {
-			m.halted = fmt.Errorf("restore a snapshot: %w", err)
+			m.halted = fmt.Errorf("restore a snapshot: %w", remedy(err, m.dir))
 			m.fail(m.halted)
 		}
 		return err

@@ -70,13 +70,21 @@ func (s *Store) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Le
 }
 
 func (l localLeader) keepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
+	bound := false
 	for {
 		r, ok := l.clock.renew(id)
+		if !bound && (r.wait != nil || r.clear != nil) {
+			// One bound for all that it waits for. Most wait for nothing, and do without.
+			var cancel context.CancelFunc
+			ctx, cancel = l.bounded(ctx)
+			defer cancel()
+			bound = true
+		}
 		switch {
 		case !ok:
 			return registry.Lease{}, l.notLeader()
 		case r.wait != nil:
-			if err := l.waitBounded(ctx, r.wait); err != nil {
+			if err := r.wait.wait(ctx); err != nil {
 				return registry.Lease{}, err
 			}
 			continue
@@ -100,12 +108,6 @@ func (l localLeader) keepAlive(ctx context.Context, id registry.LeaseID) (regist
 	}
 }
 
-func (l localLeader) waitBounded(ctx context.Context, b *leaseBatch) error {
-	ctx, cancel := l.bounded(ctx)
-	defer cancel()
-	return b.wait(ctx)
-}
-
 // clearCheckpoint takes back what was checkpointed of a lease, so that the next
 // leader gives it its full time.
 func (l localLeader) clearCheckpoint(ctx context.Context, term uint64, id registry.LeaseID, b *leaseBatch) error {
@@ -123,7 +125,7 @@ func (l localLeader) clearCheckpoint(ctx context.Context, term uint64, id regist
 
 // RevokeLease implements registry.Leases.
 func (s *Store) RevokeLease(ctx context.Context, ids ...registry.LeaseID) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.enter(ctx); err != nil || len(ids) == 0 {
 		return err
 	}
 	_, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Revoke: &mvcc.LeaseRevoke{IDs: ids}})

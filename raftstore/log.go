@@ -23,6 +23,14 @@ func newRaftLog(to *slog.Logger, name string) *raftLog {
 	return &raftLog{to: to.With("part", name), name: name}
 }
 
+// ordinary are messages that raft calls warnings though they are its ordinary course, with
+// the level that they deserve here.
+var ordinary = map[string]slog.Level{
+	// Every start of a lone server, and every change of leader, begins with it. A leader that was
+	// lost is seen by what follows.
+	"heartbeat timeout reached, starting election": slog.LevelInfo,
+}
+
 func slogLevel(l hclog.Level) slog.Level {
 	switch l {
 	case hclog.Error:
@@ -41,7 +49,11 @@ func (l *raftLog) enabled(v hclog.Level) bool {
 }
 
 func (l *raftLog) Log(level hclog.Level, msg string, args ...any) {
-	if !l.enabled(level) {
+	to := slogLevel(level)
+	if v, ok := ordinary[msg]; ok && v < to {
+		to = v
+	}
+	if !l.to.Enabled(context.Background(), to) {
 		return
 	}
 	for i, a := range args {
@@ -50,7 +62,7 @@ func (l *raftLog) Log(level hclog.Level, msg string, args ...any) {
 			args[i] = fmt.Sprintf(fmt.Sprint(f[0]), f[1:]...)
 		}
 	}
-	l.to.Log(context.Background(), slogLevel(level), msg, args...)
+	l.to.Log(context.Background(), to, msg, args...)
 }
 
 func (l *raftLog) Trace(msg string, args ...any) { l.Log(hclog.Trace, msg, args...) }

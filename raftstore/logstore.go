@@ -71,10 +71,10 @@ func openStores(d *dataDir, cfg *Config) (s stores, err error) {
 	}
 	wal, err := raftwal.Open(dir, raftwal.WithSegmentSize(cfg.SegmentBytes), raftwal.WithLogger(newRaftLog(cfg.Log, "wal")))
 	if errors.Is(err, raftwal.ErrCorrupt) || damagedBolt(err) {
-		err = fmt.Errorf("%w: %w", registry.ErrCorrupt, err)
+		err = remedy(fmt.Errorf("%w: %w", registry.ErrCorrupt, err), d.path)
 	}
 	if err != nil {
-		return s, fmt.Errorf("open the log in %s: %w: restore %s from a backup, or empty it and let this server join the cluster anew", dir, err, d.path)
+		return s, fmt.Errorf("open the log in %s: %w", dir, err)
 	}
 	closers = append(closers, wal)
 	s.log = wal
@@ -118,7 +118,7 @@ func openBolt(d *dataDir, name string) (*raftboltdb.BoltStore, error) {
 	}
 	db, err := open(path)
 	if damagedBolt(err) {
-		err = fmt.Errorf("%w: %w: restore %s from a backup, or empty it and let this server join the cluster anew", registry.ErrCorrupt, err, d.path)
+		err = remedy(fmt.Errorf("%w: %w", registry.ErrCorrupt, err), d.path)
 	}
 	return db, err
 }

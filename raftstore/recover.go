@@ -33,6 +33,14 @@ const (
 	corruptDir = "corrupt"
 )
 
+// remedy adds to an error about what is in a data directory what can be done.
+func remedy(err error, dir string) error {
+	if errors.Is(err, registry.ErrFormat) {
+		return fmt.Errorf("%w: a newer version wrote it: upgrade herald", err)
+	}
+	return fmt.Errorf("%w: restore %s from a backup, or empty it and let this server join the cluster anew", err, dir)
+}
+
 // checkTerm refuses a log that has seen a later term than the votes have: the file
 // of the votes was lost or put back from an older copy, and this server might vote a
 // second time in a term, for another leader.
@@ -50,8 +58,8 @@ func checkTerm(d *dataDir, st *stores) error {
 		return err
 	}
 	if l.Term > term {
-		return fmt.Errorf("%w: %s knows terms up to %d, the log has seen %d: restore %s from a backup, or empty it and let this server join the cluster anew",
-			registry.ErrCorrupt, d.raft(stableFile), term, l.Term, d.path)
+		return remedy(fmt.Errorf("%w: %s knows terms up to %d, the log has seen %d",
+			registry.ErrCorrupt, d.raft(stableFile), term, l.Term), d.path)
 	}
 	return nil
 }
@@ -68,10 +76,10 @@ type snapshotFile struct {
 // and a log that goes on from it. Raft by itself passes over a snapshot it cannot
 // read in favour of an older one, or of none, whether or not the log reaches back that far.
 //
-// Corrupt snapshots are moved aside if nothing is lost without them; otherwise
-// it fails with registry.ErrCorrupt and touches nothing.
+// Corrupt snapshots are moved aside if nothing is lost without them, and what a crash left of
+// unfinished ones is removed; otherwise it fails with registry.ErrCorrupt and touches nothing.
 func recoverSnapshots(d *dataDir, logs raft.LogStore, log *slog.Logger) error {
-	files, err := listSnapshots(d)
+	files, partial, err := listSnapshots(d)
 	if err != nil {
 		return err
 	}
@@ -90,12 +98,25 @@ func recoverSnapshots(d *dataDir, logs raft.LogStore, log *slog.Logger) error {
 		bad = append(bad, f)
 		why = append(why, err)
 	}
-	if len(bad) == 0 {
-		return nil
+	if len(bad) > 0 {
+		if err := moveAside(d, logs, log, bad, why, from); err != nil {
+			return err
+		}
 	}
+	for _, path := range partial {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveAside moves corrupt snapshots, newest first, out of raft's sight, if the log has all that
+// they held since the entry from.
+func moveAside(d *dataDir, logs raft.LogStore, log *slog.Logger, bad []snapshotFile, why []error, from uint64) error {
 	// The newest snapshot is bad[0]; what it held was committed.
 	if err := logCovers(logs, from+1, bad[0].index); err != nil {
-		return fmt.Errorf("%w; without it state is lost: %v: restore %s from a backup, or empty it and let this server join the cluster anew", errors.Join(why...), err, d.path)
+		return remedy(fmt.Errorf("%w; without it state is lost: %v", errors.Join(why...), err), d.path)
 	}
 	aside := d.raft(corruptDir)
 	if err := makeDir(aside); err != nil {
@@ -112,32 +133,29 @@ func recoverSnapshots(d *dataDir, logs raft.LogStore, log *slog.Logger) error {
 	return errors.Join(syncDir(aside), syncDir(d.raft(snapshotsDir)))
 }
 
-// listSnapshots returns the finished snapshots, newest first, and removes what a
+// listSnapshots returns the finished snapshots, newest first, and the paths of what a
 // crash left of unfinished ones.
-func listSnapshots(d *dataDir) ([]snapshotFile, error) {
+func listSnapshots(d *dataDir) (files []snapshotFile, partial []string, err error) {
 	dir := d.raft(snapshotsDir)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var files []snapshotFile
 	for _, e := range entries {
 		f := snapshotFile{name: e.Name(), path: filepath.Join(dir, e.Name())}
 		if !e.IsDir() {
 			continue
 		}
 		if strings.HasSuffix(f.name, unfinished) {
-			if err := os.RemoveAll(f.path); err != nil {
-				return nil, err
-			}
+			partial = append(partial, f.path)
 			continue
 		}
 		var millis int64
 		if n, err := fmt.Sscanf(f.name, "%d-%d-%d", &f.term, &f.index, &millis); err != nil || n != 3 {
-			return nil, fmt.Errorf("%w: %s is not the name of a snapshot: move it out of there", registry.ErrCorrupt, f.path)
+			return nil, nil, fmt.Errorf("%w: %s is not the name of a snapshot: move it out of there", registry.ErrCorrupt, f.path)
 		}
 		files = append(files, f)
 	}
@@ -150,7 +168,7 @@ func listSnapshots(d *dataDir) ([]snapshotFile, error) {
 		}
 		return strings.Compare(b.name, a.name)
 	})
-	return files, nil
+	return files, partial, nil
 }
 
 func compare(a, b uint64) int {

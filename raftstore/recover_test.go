@@ -2,9 +2,11 @@ package raftstore
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"hash/crc64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,7 +62,7 @@ func wantAll(t *testing.T, s *Store, snapshots int) {
 // snapshotFiles returns the directories of the snapshots, newest first.
 func snapshotFilesOf(t *testing.T, cfg Config) []snapshotFile {
 	t.Helper()
-	files, err := listSnapshots(&dataDir{path: cfg.DataDir})
+	files, _, err := listSnapshots(&dataDir{path: cfg.DataDir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +145,9 @@ func TestAllSnapshotsCorruptIsRefused(t *testing.T) {
 	for _, f := range files {
 		flip(t, filepath.Join(f.path, snapshotState))
 	}
+	if err := os.MkdirAll(files[0].path+unfinished, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	snapshots := filepath.Join(cfg.DataDir, raftDir, snapshotsDir)
 	wal := newestSegment(t, cfg)
 	before, log := tree(t, snapshots), readFile(t, wal)
@@ -191,8 +196,36 @@ func TestNewerSnapshotFormatIsRefused(t *testing.T) {
 	if err := errors.Join(sink.Close(), d.close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(cfg); !errors.Is(err, registry.ErrFormat) {
-		t.Fatalf("Open: %v, want ErrFormat", err)
+	if _, err := Open(cfg); !errors.Is(err, registry.ErrFormat) || !strings.Contains(err.Error(), "upgrade herald") {
+		t.Fatalf("Open: %v, want ErrFormat and what to do", err)
+	}
+}
+
+// A snapshot that is what was written, but is none: its checksum holds.
+func TestSnapshotThatDoesNotDecodeIsRefused(t *testing.T) {
+	cfg := withSnapshots(t, LogWAL, 1)
+	f := snapshotFilesOf(t, cfg)[0]
+	state := []byte("not a snapshot")
+	if err := os.WriteFile(filepath.Join(f.path, snapshotState), state, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var meta map[string]any
+	if err := json.Unmarshal([]byte(readFile(t, filepath.Join(f.path, snapshotMeta))), &meta); err != nil {
+		t.Fatal(err)
+	}
+	sum := crc64.New(crc64.MakeTable(crc64.ECMA))
+	sum.Write(state)
+	meta["Size"], meta["CRC"] = len(state), sum.Sum(nil)
+	b, err := json.Marshal(meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(f.path, snapshotMeta), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(cfg)
+	if !errors.Is(err, registry.ErrCorrupt) || !strings.Contains(err.Error(), "restore "+cfg.DataDir+" from a backup") {
+		t.Errorf("Open: %v, want ErrCorrupt and what to do", err)
 	}
 }
 

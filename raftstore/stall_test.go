@@ -85,3 +85,53 @@ func TestNoKeepAliveWhileRevocationIsUnderWay(t *testing.T) {
 		}
 	})
 }
+
+// However often its lease is marked anew while it waits, a keepalive ends in time.
+func TestKeepAliveIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, nil)
+		s := c.stores[c.leader()]
+		id := grant(t, s, time.Hour, "k")
+		mark := func(old *leaseBatch) *leaseBatch {
+			s.clock.mu.Lock()
+			defer s.clock.mu.Unlock()
+			l := s.clock.leases[id]
+			l.pending = &leaseBatch{leases: []*clockedLease{l}, done: make(chan struct{})}
+			if old != nil {
+				close(old.done)
+			}
+			return l.pending
+		}
+		b := mark(nil)
+		timeout := c.configs[0].ProposeTimeout
+		var took time.Duration
+		var err error
+		var wg sync.WaitGroup
+		start := time.Now()
+		wg.Go(func() {
+			_, err = s.KeepAlive(t.Context(), id)
+			took = time.Since(start)
+		})
+		for range 3 {
+			time.Sleep(timeout * 3 / 4)
+			b = mark(b)
+		}
+		s.clock.resolve(b)
+		wg.Wait()
+		if took > timeout || !errors.Is(err, registry.ErrUnavailable) {
+			t.Errorf("%v after %v, want ErrUnavailable after %v", err, took, timeout)
+		}
+	})
+}
+
+func TestRevokeOfNoLeaseWritesNothing(t *testing.T) {
+	s := openReady(t, testConfig(t))
+	mustPut(t, s, "k", "v")
+	before := s.Status().LastIndex
+	if err := s.RevokeLease(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if after := s.Status().LastIndex; after != before {
+		t.Errorf("the log went from %d to %d", before, after)
+	}
+}

@@ -72,8 +72,14 @@ type options struct {
 }
 
 // Open starts a server on its data directory. It returns before there is a leader;
-// see WaitReady. A directory that it refuses (registry.ErrDataDirLocked,
-// ErrDataDirOwner, ErrFormat, ErrCorrupt) is left as it was.
+// see WaitReady.
+//
+// A directory that is refused for whose it is, or for its own format
+// (registry.ErrDataDirLocked, ErrDataDirOwner, ErrFormat, ErrCorrupt), is left as it was. One
+// whose log or snapshots are refused (ErrFormat, ErrCorrupt) keeps all that was ever
+// acknowledged: by then a record that a crash cut short may have been dropped
+// from the end of the log, and if the snapshots as a whole were found sound, unfinished ones
+// were removed and a corrupt one, which the log makes up for, was moved aside.
 func Open(cfg Config) (*Store, error) { return open(cfg, options{}) }
 
 func open(cfg Config, o options) (_ *Store, err error) {
@@ -141,6 +147,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 
 	s.machine = newMachine(hubConfig)
 	undo = append(undo, func() error { s.machine.hub.Close(); return nil })
+	s.machine.dir = s.dir.path
 	s.machine.fail = s.fail
 	s.machine.leases = s.clock.apply
 	s.machine.closing = s.closing
@@ -381,7 +388,7 @@ func (s *Store) admit(t *registry.Txn) error {
 		}
 	}
 	if n > s.cfg.MemoryLimit {
-		return fmt.Errorf("%w: %d bytes in use, the limit is %d: delete keys, or raise the limit", registry.ErrResourceExhausted, n, s.cfg.MemoryLimit)
+		return fmt.Errorf("%w: %d bytes in use, the limit is %d", registry.ErrResourceExhausted, n, s.cfg.MemoryLimit)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"herald/registry"
+	"herald/registry/mvcc"
 )
 
 // wantStopped checks that the store has stopped by itself because of want, and answers nothing.
@@ -43,10 +44,11 @@ func TestUnknownEntryStopsTheStore(t *testing.T) {
 	for name, c := range map[string]struct {
 		entry []byte
 		want  error
+		says  string
 	}{
-		"newer entry":             {[]byte{entryFormat + 1, 1, 2, 3}, registry.ErrFormat},
-		"newer command":           {appendCommand(append(appendEntryHeader(nil), good...), 0, []byte{99, 1}), registry.ErrFormat},
-		"command that is no such": {appendCommand(append(appendEntryHeader(nil), good...), 0, []byte{1, 0xff}), registry.ErrCorrupt},
+		"newer entry":             {[]byte{entryFormat + 1, 1, 2, 3}, registry.ErrFormat, "upgrade herald"},
+		"newer command":           {appendCommand(append(appendEntryHeader(nil), good...), 0, []byte{99, 1}), registry.ErrFormat, "upgrade herald"},
+		"command that is no such": {appendCommand(append(appendEntryHeader(nil), good...), 0, []byte{1, 0xff}), registry.ErrCorrupt, "from a backup"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(t)
@@ -61,6 +63,9 @@ func TestUnknownEntryStopsTheStore(t *testing.T) {
 				t.Errorf("the entry's result is %v, want %v", r.err, c.want)
 			}
 			wantStopped(t, s, c.want)
+			if !strings.Contains(s.Err().Error(), c.says) {
+				t.Errorf("%q does not say %q", s.Err(), c.says)
+			}
 			after := s.machine.View()
 			if after.Applied() != before.Applied() || after.Hash() != before.Hash() {
 				t.Errorf("applied %d, was %d: part of the entry was applied, or what followed", after.Applied(), before.Applied())
@@ -428,6 +433,46 @@ func TestRestoreKeepsStateOnBadSnapshot(t *testing.T) {
 type nopCloser struct{ *strings.Reader }
 
 func (nopCloser) Close() error { return nil }
+
+// What is published in the middle of an entry, before a compaction, does not pass for
+// the whole of it.
+func TestHalfAppliedEntryWakesNobody(t *testing.T) {
+	m := newMachine(hubConfig)
+	defer m.hub.Close()
+	entry := appendEntryHeader(nil)
+	for _, c := range []*mvcc.Command{
+		putCommand("before"),
+		{Compact: &mvcc.Compact{Space: registry.SpaceKV, Revision: 2}},
+		putCommand("after"),
+	} {
+		entry = appendCommand(entry, 0, c.AppendTo(nil))
+	}
+	l := &raft.Log{Index: 7, Term: 1, Data: entry}
+	m.ApplyBatch([]*raft.Log{{Index: 6, Term: 1, Type: raft.LogConfiguration}})
+	w := m.waiting.add(7)
+	// All of ApplyBatch but the publication at its end.
+	if err := m.decode(l); err != nil {
+		t.Fatal(err)
+	}
+	m.apply(l)
+	if v := m.View(); v.Revision(registry.SpaceKV) != 2 || v.Applied() != 6 {
+		t.Errorf("in the middle of entry 7 the view is at revision %d and claims entry %d; want 2 and 6", v.Revision(registry.SpaceKV), v.Applied())
+	}
+	select {
+	case <-w.ready:
+		t.Error("who waits for entry 7 is through before it is applied")
+	default:
+	}
+	m.publish()
+	if v := m.View(); v.Revision(registry.SpaceKV) != 3 || v.Applied() != 7 {
+		t.Errorf("after it: revision %d, entry %d", v.Revision(registry.SpaceKV), v.Applied())
+	}
+	select {
+	case <-w.ready:
+	default:
+		t.Error("who waits for entry 7 is not through")
+	}
+}
 
 func TestWaitApplied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -187,7 +187,7 @@ func sayProto(c net.Conn, proto byte, timeout time.Duration) error {
 // Addr is where other servers reach this one.
 func (p *peerPort) Addr() net.Addr { return p.advertise }
 
-// Close stops to listen, ends what it accepted and waits for its own goroutines.
+// Close stops listening, ends what it accepted and waits for its own goroutines.
 func (p *peerPort) Close() error {
 	var err error
 	p.stop.Do(func() {
