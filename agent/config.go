@@ -55,6 +55,11 @@ const (
 	// revocation at the end.
 	advertiseTimeout = 10 * time.Second
 	stopTimeout      = 3 * time.Second
+	// advertiseRetryMax is the longest wait between attempts to advertise, and
+	// takenRetryMax while another node has the name: that is often the one that this
+	// one replaces, and its services are to be back soon after its lease has run out.
+	advertiseRetryMax = 5 * time.Second
+	takenRetryMax     = 2 * time.Second
 	// outputEvery is how often a change of output alone is advertised.
 	outputEvery = 5 * time.Minute
 	// reapEvery is how often services to be withdrawn are looked for, reapAfterMin

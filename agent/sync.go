@@ -21,7 +21,7 @@ func (a *Agent) wakeAdvertise() {
 // advertise brings the catalog in line with the state whenever that or the lease
 // changed, and every few minutes in any case, until ctx ends.
 func (a *Agent) advertise(ctx context.Context) {
-	retry := backoff{min: 100 * time.Millisecond, max: 5 * time.Second}
+	retry := backoff{min: 100 * time.Millisecond}
 	next := time.Now() // when to compare although nothing changed
 	for {
 		if !a.awaitDirty(ctx, time.Until(next)) {
@@ -51,6 +51,10 @@ func (a *Agent) advertise(ctx context.Context) {
 			}
 			fallthrough
 		default:
+			retry.max = advertiseRetryMax
+			if errors.Is(err, registry.ErrNodeTaken) {
+				retry.max = takenRetryMax
+			}
 			// Changes wait too: the servers are in trouble, and get one try at a time.
 			if !sleep(ctx, retry.next()) {
 				return

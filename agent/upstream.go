@@ -11,13 +11,15 @@ import (
 // Upstream is where an agent advertises. Calls come from two goroutines, one for
 // the lease and one for the records, each with a deadline in its context and who
 // asks (registry.CallerFrom). Errors are those of registry.Store;
-// ErrLeaseNotFound makes the agent get a new lease, any other is tried again.
+// ErrLeaseNotFound makes the agent get a new lease, any other is tried again:
+// ErrNodeTaken too, since the one that has the name may be a crashed predecessor.
 type Upstream interface {
 	GrantLease(ctx context.Context, ttl time.Duration) (registry.Lease, error)
 	KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error)
 	RevokeLease(ctx context.Context, id registry.LeaseID) error
 	// Advertise brings the catalog's records of the node in line with want: it
-	// writes what differs, attached to lease, and deletes what want lacks.
+	// writes what differs, attached to lease, and deletes what want lacks. While the
+	// node belongs to another node ID it writes nothing: ErrNodeTaken.
 	Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error
 }
 

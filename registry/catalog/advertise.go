@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"herald/registry"
 )
@@ -24,25 +25,30 @@ type NodeRecords struct {
 const advertiseBytes = 512 << 10
 
 // Advertise makes the catalog's records of want's node equal want: it puts what
-// differs, attached to lease, and deletes what want lacks, whoever wrote that.
-// It writes nothing, and no revision moves, if nothing differs. When it returns
-// without error there was a moment, while it ran, at which the records were
-// exactly these.
+// differs, attached to lease, and deletes what want lacks. It writes nothing, and
+// no revision moves, if nothing differs. When it returns without error there was a
+// moment, while it ran, at which the records were exactly these.
+//
+// A node belongs to the node ID in its record. While that is another than want's,
+// nothing is written: two nodes of one name would else take turns at deleting each
+// other's services. A record without an ID, such as one that was registered from
+// outside, is taken over, and so is one that hangs from this very lease.
 //
 // What is written goes in one transaction, or in a few if it is very much;
 // readers then see an instance no earlier than its checks. A change that someone
 // else makes meanwhile is noticed, and makes it look again; it does so until ctx
 // ends.
 //
-// Errors: registry.ErrInvalid if want contradicts itself, and those of the
-// store's transactions; some of what differs may then have been written.
+// Errors: registry.ErrInvalid if want contradicts itself, registry.ErrNodeTaken,
+// and those of the store's transactions. After the latter, and if the node was lost
+// to another between two parts, some of what differs may have been written.
 func Advertise(ctx context.Context, s registry.Store, lease registry.LeaseID, want NodeRecords) error {
 	wanted, err := want.records()
 	if err != nil {
 		return err
 	}
 	for {
-		done, err := advertise(ctx, s, lease, want.Node.Name, wanted)
+		done, err := advertise(ctx, s, lease, want.Node, wanted)
 		if err != nil {
 			return fmt.Errorf("advertising node %q: %w", want.Node.Name, err)
 		}
@@ -52,15 +58,65 @@ func Advertise(ctx context.Context, s registry.Store, lease registry.LeaseID, wa
 	}
 }
 
-// Withdraw removes a node and everything registered on it.
-func Withdraw(ctx context.Context, s registry.Store, node string) error {
-	if err := validateName("node name", node); err != nil {
+// Withdraw removes a node and everything registered on it. Of node, the Name and
+// the ID count. Like Advertise, it leaves a node that belongs to another ID alone
+// and returns registry.ErrNodeTaken. That there is none is no error.
+func Withdraw(ctx context.Context, s registry.Store, node registry.Node) error {
+	if err := validateName("node name", node.Name); err != nil {
 		return err
 	}
-	if _, err := s.Txn(ctx, registry.Txn{Then: DeleteNode(node)}); err != nil {
-		return fmt.Errorf("withdrawing node %q: %w", node, err)
+	for {
+		done, err := withdraw(ctx, s, node)
+		if err != nil {
+			return fmt.Errorf("withdrawing node %q: %w", node.Name, err)
+		}
+		if done {
+			return nil
+		}
 	}
-	return nil
+}
+
+// withdraw removes a node as it was read; done is false if that must be looked at
+// again.
+func withdraw(ctx context.Context, s registry.Store, node registry.Node) (done bool, err error) {
+	key := NodeKey(node.Name)
+	read := registry.Op{Range: &registry.RangeRequest{Space: registry.SpaceCatalog, KeyRange: registry.One(key)}}
+	r, err := s.Txn(ctx, registry.Txn{Then: []registry.Op{read}})
+	if err != nil {
+		return false, err
+	}
+	for _, kv := range r.Results[0].Range.KVs {
+		if err := ownedBy(node, 0, kv); err != nil {
+			return false, err
+		}
+	}
+	unchanged := registry.Compare{
+		Space: registry.SpaceCatalog, KeyRange: registry.One(key),
+		Target: registry.CompareMod, Result: registry.Less, Int: r.Revisions[registry.SpaceCatalog] + 1,
+	}
+	r, err = s.Txn(ctx, registry.Txn{Compare: []registry.Compare{unchanged}, Then: DeleteNode(node.Name)})
+	return r.Succeeded, err
+}
+
+// ownedBy returns registry.ErrNodeTaken, with what to do, if the record of a node
+// is another's. A record that cannot be read is nobody's, so that it heals.
+//
+// What hangs from the caller's own lease is the caller's whatever its ID: an agent
+// whose ID was changed takes its lease up again at a restart, and would else wait for
+// a lease to run out that it keeps alive itself.
+func ownedBy(node registry.Node, lease registry.LeaseID, kv registry.KeyValue) error {
+	have, err := DecodeNode(kv.Value)
+	switch {
+	case err != nil || have.ID == "" || strings.EqualFold(have.ID, node.ID):
+		return nil
+	case kv.Lease == 0:
+		return fmt.Errorf("%w: node name %q is held by node ID %s, for good (it hangs from no lease): "+
+			"give this agent another name (node.name, --node-name), or deregister that node", registry.ErrNodeTaken, node.Name, have.ID)
+	case kv.Lease == lease:
+		return nil
+	}
+	return fmt.Errorf("%w: node name %q is held by node ID %s: "+
+		"give this agent another name (node.name, --node-name), or wait until the other's lease has run out", registry.ErrNodeTaken, node.Name, have.ID)
 }
 
 // record is a key and the value it is to have.
@@ -126,10 +182,16 @@ func (want NodeRecords) records() ([]record, error) {
 
 // advertise brings the store in line with wanted; done is false if that must be
 // looked at again.
-func advertise(ctx context.Context, s registry.Store, lease registry.LeaseID, node string, wanted []record) (done bool, err error) {
-	have, revision, err := recordsOf(ctx, s, node)
+func advertise(ctx context.Context, s registry.Store, lease registry.LeaseID, node registry.Node, wanted []record) (done bool, err error) {
+	have, revision, err := recordsOf(ctx, s, node.Name)
 	if err != nil {
 		return false, err
+	}
+	if kv, ok := have[NodeKey(node.Name)]; ok {
+		// The compares below rule out that it becomes another's before the write.
+		if err := ownedBy(node, lease, kv); err != nil {
+			return false, err
+		}
 	}
 	var ops []registry.Op
 	for _, w := range wanted {
@@ -145,7 +207,7 @@ func advertise(ctx context.Context, s registry.Store, lease registry.LeaseID, no
 		ops = append(ops, del(registry.One(key)))
 	}
 	for part := range portions(ops, advertiseBytes) {
-		t := registry.Txn{Compare: unchangedSince(node, revision), Then: append(part, counts(node)...)}
+		t := registry.Txn{Compare: unchangedSince(node.Name, revision), Then: append(part, counts(node.Name)...)}
 		r, err := s.Txn(ctx, t)
 		if err != nil || !r.Succeeded {
 			return false, err

@@ -90,14 +90,14 @@ func TestAdvertise(t *testing.T) {
 	}
 	has(t, s, 0, other)
 
-	if err := Withdraw(t.Context(), s, "WEB-1"); err != nil {
+	if err := Withdraw(t.Context(), s, registry.Node{Name: "WEB-1"}); err != nil {
 		t.Fatal(err)
 	}
 	if have, _, err := recordsOf(t.Context(), s, "web-1"); err != nil || len(have) != 0 {
 		t.Errorf("after Withdraw: %v, %v", have, err)
 	}
 	has(t, s, 0, other)
-	if err := Withdraw(t.Context(), s, ""); !errors.Is(err, registry.ErrInvalid) {
+	if err := Withdraw(t.Context(), s, registry.Node{}); !errors.Is(err, registry.ErrInvalid) {
 		t.Errorf("Withdraw of no name: %v", err)
 	}
 }
@@ -238,7 +238,7 @@ func TestAdvertiseEndsWithItsContext(t *testing.T) {
 		if attempt == 50 {
 			cancel()
 		}
-		return []registry.Op{PutNode(registry.Node{Name: "n", ID: fmt.Sprint(attempt)}, 0)}
+		return []registry.Op{PutNode(registry.Node{Name: "n", Address: fmt.Sprintf("10.0.0.%d", attempt)}, 0)}
 	}}
 	if err := Advertise(ctx, m, 0, wantOf("n")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
