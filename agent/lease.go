@@ -18,6 +18,7 @@ func (a *Agent) keepLease(ctx context.Context) {
 	every := a.cfg.LeaseTTL / 3
 	// Short enough that a lease is saved if servers come back with little of it left.
 	retry := backoff{min: 100 * time.Millisecond, max: min(a.cfg.LeaseTTL/8, 5*time.Second)}
+	a.link.begin()
 	id := a.resume // not shown before a server has confirmed it
 	for ctx.Err() == nil {
 		started := time.Now()
@@ -30,7 +31,7 @@ func (a *Agent) keepLease(ctx context.Context) {
 		case err == nil:
 			retry.reset()
 			if id != held {
-				a.log.Info("lease granted", "lease", int64(held), "ttl", a.cfg.LeaseTTL)
+				a.log.Info("lease granted", "lease", int64(held), "ttl", a.cfg.LeaseTTL.String())
 			}
 			id = held
 			a.link.leaseAnswer(id, nil, true)
@@ -115,7 +116,7 @@ func (a *Agent) revoke(ctx context.Context) {
 	defer cancel()
 	if err := a.up.RevokeLease(ctx, id); err != nil && !errors.Is(err, registry.ErrLeaseNotFound) {
 		a.log.Warn("lease cannot be revoked: what was advertised stays until it runs out",
-			"lease", int64(id), "ttl", a.cfg.LeaseTTL, "error", err)
+			"lease", int64(id), "ttl", a.cfg.LeaseTTL.String(), "error", err)
 		return
 	}
 	a.link.leaseAnswer(0, nil, true)

@@ -234,6 +234,51 @@ func TestNoServerAtTheStart(t *testing.T) {
 	})
 }
 
+// TestElectionAtTheStart: a cluster that is still electing when the agent starts is no
+// trouble, unless it lasts.
+func TestElectionAtTheStart(t *testing.T) {
+	for name, c := range map[string]struct {
+		lasts time.Duration
+		err   error
+		warns int
+	}{
+		"an election":                {2 * time.Second, registry.ErrNoLeader, 0},
+		"a leader that is not ready": {2 * time.Second, registry.ErrUnavailable, 0},
+		"no quorum":                  {time.Minute, registry.ErrNoLeader, 1},
+		"no server":                  {time.Second, errDown, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				up, log := newFake(), &journal{}
+				up.setFault(func(context.Context) error { return c.err })
+				a, err := New(config(), up, nil, log.log())
+				if err != nil {
+					t.Fatal(err)
+				}
+				start(t, a)
+				pass(c.lasts)
+				if n := log.count("level=WARN"); n != c.warns {
+					t.Errorf("%d warnings, want %d", n, c.warns)
+				}
+				if s := a.Sync(); s.LastError != c.err.Error() {
+					t.Errorf("sync is %+v, want it to say %q", s, c.err)
+				}
+				up.setFault(nil)
+				pass(6 * time.Second)
+				if n := log.count("kept alive again"); n != c.warns || !a.Sync().InSync {
+					t.Errorf("the end of the trouble was told %d times, want %d; sync %+v", n, c.warns, a.Sync())
+				}
+				// Later on, the same is worth a warning at once.
+				up.setFault(func(context.Context) error { return registry.ErrNoLeader })
+				pass(6 * time.Second)
+				if n := log.count("level=WARN", "the lease cannot be kept alive"); n != c.warns+1 {
+					t.Errorf("%d warnings in all, want %d", n, c.warns+1)
+				}
+			})
+		})
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	b := backoff{min: 100 * time.Millisecond, max: time.Second}
 	for range 3 {
