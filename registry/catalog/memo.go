@@ -11,7 +11,7 @@ const (
 
 // memo keeps rendered answers by key.
 type memo struct {
-	mu      sync.Mutex // for all below but memoEntry.value; never held while building
+	mu      sync.Mutex // for all below but memoEntry.value and built; never held while building
 	entries map[string]*memoEntry
 	bytes   int
 }
@@ -19,21 +19,24 @@ type memo struct {
 type memoEntry struct {
 	once  sync.Once
 	value []byte
-	size  int // what it counts for in bytes, once it is built
+	built bool // else build panicked
+	size  int  // what it counts for in bytes, once it is built
 }
 
 func (m *memo) get(key string, build func() []byte) []byte {
-	e := m.entry(key)
-	e.once.Do(func() {
-		built := false
-		defer func() {
+	for {
+		e := m.entry(key)
+		e.once.Do(func() {
 			// A build that panics must not leave its nothing to the next who asks.
-			m.settle(key, e, built)
-		}()
-		e.value = build()
-		built = true
-	})
-	return e.value
+			defer m.settle(key, e)
+			e.value = build()
+			e.built = true
+		})
+		if e.built {
+			return e.value
+		}
+		// It panicked in another's call, while this one waited for it.
+	}
 }
 
 func (m *memo) entry(key string) *memoEntry {
@@ -55,13 +58,13 @@ func (m *memo) entry(key string) *memoEntry {
 
 // settle counts an entry that has been built, and makes room for it; one that
 // could not be built is forgotten.
-func (m *memo) settle(key string, e *memoEntry, built bool) {
+func (m *memo) settle(key string, e *memoEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entries[key] != e {
 		return // dropped while it was being built
 	}
-	if !built {
+	if !e.built {
 		delete(m.entries, key)
 		return
 	}

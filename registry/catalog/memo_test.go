@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 func TestMemoBuildsOnce(t *testing.T) {
@@ -62,4 +63,39 @@ func TestMemoOfAPanic(t *testing.T) {
 	if got := m.get("k", func() []byte { return []byte("v") }); string(got) != "v" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// Nor to those who waited for it: they build it themselves, once.
+func TestMemoOfAPanicWhileOthersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m memo
+		entered, fail := make(chan struct{}), make(chan struct{})
+		panicked := make(chan any, 1)
+		go func() {
+			defer func() { panicked <- recover() }()
+			m.get("k", func() []byte {
+				close(entered)
+				<-fail
+				panic("rendering")
+			})
+		}()
+		<-entered
+		var builds atomic.Int32
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if got := m.get("k", func() []byte { builds.Add(1); return []byte("v") }); string(got) != "v" {
+					t.Errorf("got %q", got)
+				}
+			})
+		}
+		close(fail)
+		wg.Wait()
+		if got := <-panicked; got != "rendering" {
+			t.Errorf("who built it panicked with %v", got)
+		}
+		if builds.Load() != 1 || m.bytes != 1 {
+			t.Errorf("built %d times, and %d bytes are kept", builds.Load(), m.bytes)
+		}
+	})
 }
