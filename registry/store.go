@@ -8,16 +8,18 @@ import "context"
 // an error then says whether the write may still take effect (ErrTimeout) or
 // certainly did not (ErrNoLeader, ErrUnavailable).
 type Store interface {
-	// Range reads keys. ErrFutureRevision, *CompactedError.
+	// Range reads keys. ErrInvalid, ErrEmptyKey, ErrFutureRevision,
+	// *CompactedError.
 	Range(ctx context.Context, r RangeRequest) (RangeResult, error)
 	// Txn applies a transaction; once it returns without error, what it wrote is
 	// durable on a quorum and visible to every linearizable read. A
 	// transaction that does not write reads linearizably instead.
-	// ErrEmptyKey, ErrTooLarge, ErrKeyNotFound, ErrLeaseNotFound,
-	// *RequireError, ErrResourceExhausted, and the errors of Range.
+	// ErrTooLarge, ErrKeyNotFound, ErrLeaseNotFound, *RequireError,
+	// ErrResourceExhausted, and the errors of Range.
 	Txn(ctx context.Context, t Txn) (TxnResult, error)
 	// Compact forgets the history of a space below rev, which stays readable.
-	// *CompactedError if that was done already, ErrFutureRevision.
+	// *CompactedError if that was done already, ErrFutureRevision, ErrInvalid if
+	// there is no such space.
 	Compact(ctx context.Context, s Space, rev int64) error
 	// Watch delivers changes until the watcher is closed or ctx ends.
 	Watch(ctx context.Context, r WatchRequest) (Watcher, error)

@@ -93,7 +93,7 @@ func parseKey(key string) (identity, error) {
 		return identity{}, fmt.Errorf("key %q is of no kind of record", key)
 	}
 	if !ok || strings.Count(key, separator) != parts {
-		return identity{}, fmt.Errorf("key %q has not the %d names of its kind", key, parts)
+		return identity{}, fmt.Errorf("key %q does not have the %d names of its kind", key, parts)
 	}
 	switch {
 	case id.node == "",
