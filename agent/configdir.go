@@ -116,7 +116,7 @@ func (f *fileSet) service(path string, def registry.ServiceDefinition) (prepared
 		f.checks[c.def.ID] = path
 	}
 	// The names' warnings come first; the parser has its own of those, told already.
-	for _, w := range p.warnings[len(nameWarnings(p.def)):] {
+	for _, w := range p.warnings[len(definition.NameWarnings(p.def)):] {
 		f.agent.log.Warn("configuration file", "file", path, "warning", w)
 	}
 	return p, nil

@@ -11,6 +11,7 @@ import (
 	"herald/agent/check"
 	"herald/registry"
 	"herald/registry/catalog"
+	"herald/registry/definition"
 )
 
 // kindMaintenance marks the checks that maintenance mode puts on. It cannot be
@@ -56,7 +57,7 @@ func (a *Agent) prepareService(d registry.ServiceDefinition, o owner) (prepared,
 	if err := a.validService(d); err != nil {
 		return prepared{}, fmt.Errorf("service %q: %w", d.ID, err)
 	}
-	p := prepared{def: cloneService(d), warnings: nameWarnings(d)}
+	p := prepared{def: cloneService(d), warnings: definition.NameWarnings(d)}
 	p.def.Checks = nil
 	for i, c := range d.Checks {
 		if c.ServiceID != "" && c.ServiceID != d.ID {
@@ -98,25 +99,6 @@ func (a *Agent) validService(d registry.ServiceDefinition) error {
 		return invalid("address: %s is every address of the machine, and nobody can connect to it; leave it empty for the node's own", d.Address)
 	}
 	return nil
-}
-
-// nameWarnings says which names DNS cannot carry. Such a service is found over
-// HTTP all the same.
-func nameWarnings(d registry.ServiceDefinition) []string {
-	var warnings []string
-	if problem := registry.DNSLabelProblem(d.Name); problem != "" {
-		warnings = append(warnings, fmt.Sprintf("service name %q cannot be looked up by DNS: %s", d.Name, problem))
-	}
-	var bad []string
-	for _, tag := range d.Tags {
-		if registry.DNSLabelProblem(tag) != "" {
-			bad = append(bad, fmt.Sprintf("%q", tag))
-		}
-	}
-	if len(bad) > 0 {
-		warnings = append(warnings, fmt.Sprintf("service %q cannot be looked up by DNS by these tags: %s", d.ID, strings.Join(bad, ", ")))
-	}
-	return warnings
 }
 
 // prepareCheck completes and validates a check definition that has its id, name

@@ -89,7 +89,7 @@ func (p *parser) service(v *value) (registry.ServiceDefinition, error) {
 		if err := p.uniqueChecks(v, &d); err != nil {
 			return d, err
 		}
-		p.warnings = append(p.warnings, nameWarnings(&d)...)
+		p.warnings = append(p.warnings, NameWarnings(d)...)
 	}
 	return d, nil
 }
@@ -238,8 +238,9 @@ func serviceID(d *registry.ServiceDefinition) string {
 	return d.ID
 }
 
-// nameWarnings says which names DNS cannot carry.
-func nameWarnings(d *registry.ServiceDefinition) []string {
+// NameWarnings says which of a service's names DNS cannot carry: its own, and its
+// tags. Such a service is found over HTTP all the same.
+func NameWarnings(d registry.ServiceDefinition) []string {
 	var warnings []string
 	if problem := registry.DNSLabelProblem(d.Name); problem != "" {
 		warnings = append(warnings, fmt.Sprintf("service name %q cannot be looked up by DNS: %s", d.Name, problem))
@@ -252,7 +253,7 @@ func nameWarnings(d *registry.ServiceDefinition) []string {
 	}
 	if len(bad) > 0 {
 		warnings = append(warnings, fmt.Sprintf("service %q cannot be looked up by DNS by these tags: %s",
-			serviceID(d), strings.Join(bad, ", ")))
+			serviceID(&d), strings.Join(bad, ", ")))
 	}
 	return warnings
 }

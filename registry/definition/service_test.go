@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,26 @@ func TestServiceRefused(t *testing.T) {
 			if errors.Is(err, kind) != (kind == test.kind) {
 				t.Errorf("%s: errors.Is(err, %v) = %v", test.in, kind, errors.Is(err, kind))
 			}
+		}
+	}
+}
+
+func TestNameWarnings(t *testing.T) {
+	for name, tt := range map[string]struct {
+		in   registry.ServiceDefinition
+		want []string
+	}{
+		"nothing to say": {registry.ServiceDefinition{Name: "web", Tags: []string{"v1"}}, nil},
+		"both, without an id": {registry.ServiceDefinition{Name: "my_web", Tags: []string{"a.b", "ok"}}, []string{
+			`service name "my_web" cannot be looked up by DNS: it contains '_', and a DNS label holds only letters, digits and hyphens`,
+			`service "my_web" cannot be looked up by DNS by these tags: "a.b"`,
+		}},
+		"tags of one with an id": {registry.ServiceDefinition{Name: "web", ID: "w.1", Tags: []string{"x y"}}, []string{
+			`service "w.1" cannot be looked up by DNS by these tags: "x y"`,
+		}},
+	} {
+		if got := NameWarnings(tt.in); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}
 }
