@@ -110,7 +110,7 @@ func BenchmarkApplyStatus(b *testing.B) {
 				e[0].KV.ModRevision = revision
 				edit := c.Index().edit(c.countMalformed)
 				edit.commit(revision, e)
-				c.publish(edit)
+				c.publish(edit, nil)
 			}
 		})
 	}

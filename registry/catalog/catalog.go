@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"log/slog"
-	"math"
 	"sync/atomic"
 	"time"
 )
@@ -16,9 +15,8 @@ type Catalog struct {
 	waiters   *waiters
 	log       *slog.Logger
 	malformed atomic.Int64
-	// outOfTouch is when the catalog was last fed, while it is not; nil while it is.
-	outOfTouch atomic.Pointer[time.Time]
-	fed        atomic.Bool
+	touch     atomic.Pointer[touch] // nil until the catalog was first read; Follow sets it
+	bootWait  time.Duration
 
 	// wakeups counts how often a Wait woke to look at the index.
 	wakeups atomic.Int64
@@ -30,9 +28,21 @@ type Option func(*Catalog)
 // WithLog makes a Catalog log what goes wrong; without it nothing is logged.
 func WithLog(log *slog.Logger) Option { return func(c *Catalog) { c.log = log } }
 
+// DefaultBootWait is how long Follow waits for its store to be confirmed, unless
+// WithBootWait says otherwise.
+const DefaultBootWait = 5 * time.Second
+
+// WithBootWait sets how long Follow, before it reads the catalog for the first
+// time, waits for the store to have heard from a leader. A server that restarts
+// knows only what its last snapshot held until it has; a catalog read earlier
+// lacks what was registered since. Once the wait is over the catalog is read
+// whatever its age, so that a server without a quorum serves what it has. 0 or
+// less does not wait.
+func WithBootWait(d time.Duration) Option { return func(c *Catalog) { c.bootWait = d } }
+
 // New returns a catalog that is empty, at revision 0, until Follow feeds it.
 func New(options ...Option) *Catalog {
-	c := &Catalog{waiters: newWaiters(), log: slog.New(slog.DiscardHandler)}
+	c := &Catalog{waiters: newWaiters(), log: slog.New(slog.DiscardHandler), bootWait: DefaultBootWait}
 	for _, o := range options {
 		o(c)
 	}
@@ -42,20 +52,6 @@ func New(options ...Option) *Catalog {
 
 // Index returns the catalog as it stands. It costs an atomic load.
 func (c *Catalog) Index() *Index { return c.index.Load() }
-
-// Age bounds how old the index is by what Follow knows: 0 while it is in touch
-// with the store, else the time since it was. It is math.MaxInt64 before the
-// catalog was first read. The store's own age (registry.RangeResult.Age) comes on
-// top.
-func (c *Catalog) Age() time.Duration {
-	if !c.fed.Load() {
-		return math.MaxInt64
-	}
-	if t := c.outOfTouch.Load(); t != nil {
-		return max(0, time.Since(*t))
-	}
-	return 0
-}
 
 // Malformed counts the records met so far that could not be read.
 func (c *Catalog) Malformed() int64 { return c.malformed.Load() }
@@ -114,11 +110,14 @@ func (c *Catalog) WaitRevision(ctx context.Context, revision int64) (*Index, err
 	}
 }
 
-// publish makes what b built the current index, and wakes who waited for it.
-func (c *Catalog) publish(b *builder) {
+// publish makes what b built the current index, and wakes who waited for it. How
+// things stand with it is t, or, if that is nil, as before.
+func (c *Catalog) publish(b *builder, t *touch) {
 	x := b.finish()
 	c.index.Store(x)
-	c.fed.Store(true)
+	if t != nil {
+		c.touch.Store(t) // before who waits can ask for the age
+	}
 	c.waiters.wake(b, x.revision)
 }
 

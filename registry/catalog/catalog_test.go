@@ -27,7 +27,7 @@ func (c *Catalog) apply(ops ...registry.Op) int64 {
 		}
 	}
 	b.commit(revision, events)
-	c.publish(b)
+	c.publish(b, nil)
 	return revision
 }
 

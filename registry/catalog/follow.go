@@ -16,12 +16,19 @@ const (
 	retryMost  = 2 * time.Second
 )
 
+// confirmedPoll is how often Follow asks whether the store has heard from a leader.
+const confirmedPoll = 10 * time.Millisecond
+
 // pageKeys is how many keys are read from the store at a time.
 const pageKeys = 4096
 
 // Follow feeds the catalog from a store until ctx ends, and then returns nil. It
 // returns registry.ErrStopped if the store stops; it outlasts every other error
 // by trying again.
+//
+// Before it first reads the catalog it waits for the store to have heard from a
+// leader, for a bounded time (see WithBootWait); meanwhile the index is the empty
+// one, at revision 0.
 //
 // At first it reads the catalog as it stood at the lowest revision that the
 // history reaches back to and applies the commits since, all before it publishes
@@ -33,7 +40,7 @@ const pageKeys = 4096
 // revisions are then above the store's.
 func (c *Catalog) Follow(ctx context.Context, s registry.Store) error {
 	retry := retryFirst
-	f := follower{c: c, s: s}
+	f := follower{c: c, s: s, unconfirmedFrom: time.Now().Add(c.bootWait)}
 	for {
 		err := f.follow(ctx)
 		c.lostTouch()
@@ -62,17 +69,13 @@ func (c *Catalog) Follow(ctx context.Context, s registry.Store) error {
 	}
 }
 
-func (c *Catalog) lostTouch() {
-	if c.outOfTouch.Load() == nil {
-		now := time.Now()
-		c.outOfTouch.Store(&now)
-	}
-}
-
 // follower is one run of Follow.
 type follower struct {
 	c *Catalog
 	s registry.Store
+	// unconfirmedFrom is when the catalog is read even if the store has heard from no
+	// leader.
+	unconfirmedFrom time.Time
 	// anew says that the index must be compared with the whole store before the
 	// watch can go on.
 	anew bool
@@ -101,7 +104,11 @@ func (f *follower) follow(ctx context.Context) error {
 		return err
 	}
 	defer w.Close()
-	f.c.outOfTouch.Store(nil)
+	// The watch begins with what was missed, if anything was.
+	behind := f.c.Index().Revision() < w.StartedAt()
+	if !behind {
+		f.c.touch.Store(f.c.inTouch(ctx, f.s))
+	}
 	for {
 		commits, err := w.Next(ctx)
 		if err != nil {
@@ -113,7 +120,11 @@ func (f *follower) follow(ctx context.Context) error {
 		for i := range commits {
 			b.commit(commits[i].Revision, commits[i].Events)
 		}
-		f.c.publish(b)
+		var t *touch
+		if behind && b.x.revision >= w.StartedAt() {
+			behind, t = false, f.c.inTouch(ctx, f.s)
+		}
+		f.c.publish(b, t)
 	}
 }
 
@@ -126,6 +137,10 @@ func (f *follower) note(err error) {
 
 // boot reads the catalog for the first time.
 func (f *follower) boot(ctx context.Context) error {
+	if err := f.awaitConfirmed(ctx); err != nil {
+		return err
+	}
+	t := f.c.inTouch(ctx, f.s)
 	b, err := f.replay(ctx)
 	if errors.Is(err, registry.ErrCompacted) || errors.Is(err, registry.ErrWatchReset) {
 		// History went while it was being read.
@@ -135,9 +150,31 @@ func (f *follower) boot(ctx context.Context) error {
 		return err
 	}
 	b.raised = nil
-	f.c.publish(b)
+	f.c.publish(b, t)
 	f.progress, f.anew = true, false
 	return nil
+}
+
+// awaitConfirmed blocks until the store has heard from a leader since it was
+// opened, or has had its time to.
+func (f *follower) awaitConfirmed(ctx context.Context) error {
+	poll := time.NewTicker(confirmedPoll)
+	defer poll.Stop()
+	for {
+		age, err := storeAge(ctx, f.s)
+		if err != nil || age != unknownAge {
+			return err
+		}
+		if !time.Now().Before(f.unconfirmedFrom) {
+			f.c.log.Warn("no leader was heard since the start; the catalog is served as this server last knew it", "waited", f.c.bootWait)
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // replay builds the index from the oldest state that can be read and the commits
@@ -213,6 +250,7 @@ func puts(kvs []registry.KeyValue) []registry.Event {
 // of the differences.
 func (f *follower) reread(ctx context.Context) error {
 	x := f.c.Index()
+	t := f.c.inTouch(ctx, f.s)
 	var events []registry.Event
 	var now int64
 	seen := map[string]struct{}{}
@@ -244,7 +282,7 @@ func (f *follower) reread(ctx context.Context) error {
 	}
 	b.x.offset = max(x.offset, needs-now)
 	b.commit(now, events)
-	f.c.publish(b)
+	f.c.publish(b, t)
 	f.progress, f.anew = true, false
 	return nil
 }

@@ -223,8 +223,8 @@ type troubled struct {
 	mu      sync.Mutex
 	fail    error // of Range and Watch
 	watches []*troubledWatch
-	reads   atomic.Int64
-	slow    bool // watches deliver one commit at a time
+	reads   atomic.Int64 // of keys
+	slow    bool         // watches deliver one commit at a time
 }
 
 type troubledWatch struct {
@@ -253,7 +253,9 @@ func (s *troubled) breakWatches(err error) {
 }
 
 func (s *troubled) Range(ctx context.Context, r registry.RangeRequest) (registry.RangeResult, error) {
-	s.reads.Add(1)
+	if !r.CountOnly {
+		s.reads.Add(1)
+	}
 	s.mu.Lock()
 	err := s.fail
 	s.mu.Unlock()
