@@ -29,7 +29,7 @@ func (s *state) draft() *draft {
 func (d *draft) empty() bool { return len(d.touchedServices) == 0 && len(d.touchedChecks) == 0 }
 
 // putService registers a service. The checks it has and p does not name stay if
-// keep says so; those of maintenance mode always do.
+// keep says so; those of maintenance mode always do. An error changes nothing.
 func (d *draft) putService(p prepared, o owner, keep func(*healthCheck) bool) error {
 	id := p.def.ID
 	old := d.services[id]
@@ -38,6 +38,11 @@ func (d *draft) putService(p prepared, o owner, keep func(*healthCheck) bool) er
 	}
 	if old != nil && d.unchanged(old, p, keep) && (o == old.owner || o.origin == fromAPI && old.owner.origin == fromFile) {
 		return nil // a client that registers what a file defines leaves it the file's
+	}
+	for _, c := range p.checks {
+		if err := d.clash(c); err != nil {
+			return fmt.Errorf("service %q: %w", id, err)
+		}
 	}
 	next := &service{def: p.def, owner: o, warnings: p.warnings}
 	for _, c := range p.checks {
@@ -85,12 +90,21 @@ func (d *draft) unchanged(old *service, p prepared, keep func(*healthCheck) bool
 	return true
 }
 
-// putCheck registers a check. A run goes on if the definition is the same.
-func (d *draft) putCheck(p preparedCheck, o owner, part bool) error {
-	have := d.checks[p.def.ID]
-	if have != nil && have.def.ServiceID != p.def.ServiceID {
+// clash is why a check cannot be registered, nil if it can.
+func (d *draft) clash(p preparedCheck) error {
+	if have := d.checks[p.def.ID]; have != nil && have.def.ServiceID != p.def.ServiceID {
 		return fmt.Errorf("check %q: %w", p.def.ID, invalid("the id belongs to a check of %s", whose(have.def.ServiceID)))
 	}
+	return nil
+}
+
+// putCheck registers a check. A run goes on if the definition is the same. An error
+// changes nothing.
+func (d *draft) putCheck(p preparedCheck, o owner, part bool) error {
+	if err := d.clash(p); err != nil {
+		return err
+	}
+	have := d.checks[p.def.ID]
 	next := &healthCheck{def: p.def, checker: p.checker, owner: o, part: part}
 	if have != nil && sameDefinition(have.def, p.def) {
 		if have.owner == o && have.part == part {
@@ -176,6 +190,51 @@ func (d *draft) checksOf(serviceID string) []string {
 
 // replaceAll makes services and checks all that o defines.
 func (d *draft) replaceAll(o owner, services []prepared, checks []preparedCheck) error {
+	d.makeRoom(o, services, checks, nil)
+	for _, p := range services {
+		if err := d.putService(p, o, keepLone); err != nil {
+			return err
+		}
+	}
+	for _, c := range checks {
+		if err := d.putLoneCheck(c, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceSource makes services all that a source defines, but for those that are
+// refused, which it returns the errors of. Services whose ids are held, and those that
+// are refused, stay as they are. d has no change of s yet.
+func (d *draft) replaceSource(s *state, o owner, services []prepared, held map[string]bool) (refused []error) {
+	for {
+		d.makeRoom(o, services, nil, held)
+		var good []prepared
+		for _, p := range services {
+			if err := d.putService(p, o, keepLone); err != nil {
+				refused = append(refused, err)
+				held[p.def.ID] = true
+				continue
+			}
+			good = append(good, p)
+		}
+		if len(good) == len(services) {
+			return refused
+		}
+		// Room was made for what was then refused, and that may have been another's
+		// check: again from the start, without it.
+		services = good
+		*d = *s.draft()
+	}
+}
+
+// keepLone keeps the checks that were registered by themselves.
+func keepLone(c *healthCheck) bool { return !c.part }
+
+// makeRoom drops what o defined and no longer does, so that the rest can be put. What
+// is held stays.
+func (d *draft) makeRoom(o owner, services []prepared, checks []preparedCheck, held map[string]bool) {
 	stay := map[string]prepared{}
 	for _, p := range services {
 		stay[p.def.ID] = p
@@ -188,7 +247,7 @@ func (d *draft) replaceAll(o owner, services []prepared, checks []preparedCheck)
 	// service to another.
 	for id, sv := range maps.Clone(d.services) {
 		p, stays := stay[id]
-		if !stays && sv.owner == o {
+		if !stays && sv.owner == o && !held[id] {
 			d.dropService(id)
 		}
 		if !stays || !o.mayReplace(sv.owner) {
@@ -205,17 +264,6 @@ func (d *draft) replaceAll(o owner, services []prepared, checks []preparedCheck)
 			d.dropCheck(id)
 		}
 	}
-	for _, p := range services {
-		if err := d.putService(p, o, func(c *healthCheck) bool { return !c.part }); err != nil {
-			return err
-		}
-	}
-	for _, c := range checks {
-		if err := d.putLoneCheck(c, o); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // newRun is a check that has not been run: what its definition says of it, or

@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -137,28 +139,40 @@ func (a *Agent) DeregisterCheck(ctx context.Context, id string) error {
 }
 
 // SetSource makes services all that the source of that name defines; what it had
-// before and no longer names is withdrawn. If any of them is refused, nothing
-// changes. An id that another origin holds fails with registry.ErrDuplicateService.
+// before and no longer names is withdrawn. The error joins those of the definitions
+// that were refused (registry.ErrInvalidDefinition, ErrExecDisabled, or
+// ErrDuplicateService for an id that another origin holds, or that is named a second
+// time); the others take effect. A service whose new definition is refused stays as
+// the source last defined it. On any other error nothing has changed.
 func (a *Agent) SetSource(ctx context.Context, name string, services []registry.ServiceDefinition) error {
 	o := owner{origin: fromSource, source: name}
+	var refused []error
+	refuse := func(err error) { refused = append(refused, fmt.Errorf("source %s: %w", name, err)) }
 	all := make([]prepared, 0, len(services))
-	seen := map[string]bool{}
+	named, held := map[string]bool{}, map[string]bool{}
 	for _, def := range services {
 		p, err := a.prepareService(def, o)
-		if err != nil {
-			return fmt.Errorf("source %s: %w", name, err)
+		switch {
+		case err != nil:
+			refuse(err)
+			held[cmp.Or(def.ID, def.Name)] = true
+		case named[p.def.ID]:
+			refuse(fmt.Errorf("%w: %q is named twice", registry.ErrDuplicateService, p.def.ID))
+		default:
+			named[p.def.ID] = true
+			all = append(all, p)
 		}
-		if seen[p.def.ID] {
-			return fmt.Errorf("source %s: %w: %q is named twice", name, registry.ErrDuplicateService, p.def.ID)
-		}
-		seen[p.def.ID] = true
-		all = append(all, p)
 	}
-	err := a.change(ctx, func(d *draft) error { return d.replaceAll(o, all, nil) })
+	err := a.change(ctx, func(d *draft) error {
+		for _, err := range d.replaceSource(&a.state, o, all, held) {
+			refuse(err)
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("source %s: %w", name, err)
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
 // Services implements registry.Agent. What the definitions refer to is shared and

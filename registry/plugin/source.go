@@ -20,6 +20,9 @@ type Source interface {
 	Validate() error
 	// Run calls set with everything the source knows of, at first and whenever
 	// that changes, until ctx ends. What an earlier call had and a later one has
-	// not is withdrawn. set reports definitions that were refused.
+	// not is withdrawn. set's error joins those of the definitions that were refused
+	// (registry.ErrInvalidDefinition, ErrDuplicateService, ErrExecDisabled); the
+	// others stand, and a service whose new definition is refused stays as it was. On
+	// any other error nothing has changed. It is not for Run to fail because of one.
 	Run(ctx context.Context, set func([]registry.ServiceDefinition) error) error
 }
