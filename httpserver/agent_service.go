@@ -119,7 +119,10 @@ func (s *surface) agentService(q *request) error {
 	seen := q.query.get("hash")
 	v := s.localService(q.arg)
 	if v != nil && seen == v.ContentHash {
-		ctx, stop := s.blocking(q, &o)
+		ctx, stop, err := s.blocking(q, &o)
+		if err != nil {
+			return err
+		}
 		defer stop()
 		v = s.localChange(ctx, q.arg, seen)
 	}

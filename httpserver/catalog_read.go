@@ -67,7 +67,10 @@ func (s *surface) catalogWait(q *request, topic catalog.Topic) (answer, readOpti
 	if o.index == 0 || revision > o.index {
 		return answer{x, revision, age}, o, nil
 	}
-	ctx, stop := s.blocking(q, &o)
+	ctx, stop, err := s.blocking(q, &o)
+	if err != nil {
+		return answer{}, o, err
+	}
 	defer stop()
 	after := int64(min(o.index, math.MaxInt64-1))
 	if topic == anything {

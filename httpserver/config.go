@@ -12,6 +12,9 @@ type Config struct {
 	Address       string `config:"address" usage:"address and port to serve HTTP on"`
 	MaxValueBytes int    `config:"max_value_bytes" usage:"largest value that a key may be put with, in bytes"`
 	MaxBodyBytes  int    `config:"max_body_bytes" usage:"largest JSON body of a request, in bytes"`
+	// MaxBlockedQueries bounds what waiting clients can make the process hold; a
+	// query over it is answered with 429. 0 is no bound.
+	MaxBlockedQueries int `config:"max_blocked_queries" usage:"how many queries may wait for a change at a time; 0 for any number"`
 	// ReadHeaderTimeout and ReadBodyTimeout bound how long a client may take to send
 	// a request, so that slow ones cannot hold every connection.
 	ReadHeaderTimeout time.Duration `config:"read_header_timeout" usage:"how long a client may take to send a request's headers"`
@@ -26,6 +29,7 @@ func DefaultConfig() Config {
 		Address:           "127.0.0.1:8500",
 		MaxValueBytes:     512 << 10,
 		MaxBodyBytes:      16 << 20,
+		MaxBlockedQueries: 1 << 16,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadBodyTimeout:   time.Minute,
 		IdleTimeout:       5 * time.Minute,
@@ -45,6 +49,9 @@ func (c *Config) Validate() error {
 		if n.value < 1 {
 			errs = append(errs, fmt.Errorf("%s: want at least 1, have %d", n.name, n.value))
 		}
+	}
+	if c.MaxBlockedQueries < 0 {
+		errs = append(errs, fmt.Errorf("max_blocked_queries: want 0 for no bound, or more, have %d", c.MaxBlockedQueries))
 	}
 	for _, d := range []struct {
 		name  string

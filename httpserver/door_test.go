@@ -97,6 +97,7 @@ func TestConfigIsValidated(t *testing.T) {
 		"address":             func(c *Config) { c.Address = "8500" },
 		"max_value_bytes":     func(c *Config) { c.MaxValueBytes = 0 },
 		"max_body_bytes":      func(c *Config) { c.MaxBodyBytes = -1 },
+		"max_blocked_queries": func(c *Config) { c.MaxBlockedQueries = -1 },
 		"read_header_timeout": func(c *Config) { c.ReadHeaderTimeout = 0 },
 		"read_body_timeout":   func(c *Config) { c.ReadBodyTimeout = -time.Second },
 		"idle_timeout":        func(c *Config) { c.IdleTimeout = 0 },

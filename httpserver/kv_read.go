@@ -135,7 +135,10 @@ func (s *surface) kvBlock(q *request, o *readOptions, read func(context.Context)
 	if err != nil || o.index == 0 || idx > o.index {
 		return res, idx, err
 	}
-	ctx, stop := s.blocking(q, o)
+	ctx, stop, err := s.blocking(q, o)
+	if err != nil {
+		return res, idx, err
+	}
 	defer stop()
 	for {
 		if err := s.kvWait(ctx, keys, res.Revision+1); err != nil {

@@ -91,20 +91,35 @@ func unsupportedRead(p *params) error {
 // blocking returns the context a blocking query waits under: it ends with the
 // request, after the wait, and when the door stops. Its end is no error but the
 // time to answer with what there is, unless the request itself is over.
-func (s *surface) blocking(q *request, o *readOptions) (ctx context.Context, stop func()) {
+func (s *surface) blocking(q *request, o *readOptions) (ctx context.Context, stop func(), err error) {
+	leave, err := s.block(q)
+	if err != nil {
+		return nil, nil, err
+	}
 	wait := o.wait
 	if n := int64(wait / waitJitter); n > 0 {
 		wait += time.Duration(rand.Int64N(n))
 	}
 	ctx, cancel := context.WithTimeout(q.r.Context(), wait)
 	unhook := context.AfterFunc(s.draining, cancel)
-	q.blocked = true
-	s.metrics.blocked.Add(1)
 	return ctx, func() {
-		s.metrics.blocked.Add(-1)
 		unhook()
 		cancel()
+		leave()
+	}, nil
+}
+
+// block counts a query that may wait until leave is called, and refuses it if too
+// many wait already: each holds a connection and its memory.
+func (s *surface) block(q *request) (leave func(), err error) {
+	n, most := s.metrics.blocked.Add(1), s.cfg.MaxBlockedQueries
+	if most > 0 && n > int64(most) {
+		s.metrics.blocked.Add(-1)
+		q.header()["Retry-After"] = []string{"1"}
+		return nil, refusef(http.StatusTooManyRequests, "%d queries wait for a change here, which is all that the HTTP door's setting max_blocked_queries allows; ask again, or ask another server.", most)
 	}
+	q.blocked = true
+	return func() { s.metrics.blocked.Add(-1) }, nil
 }
 
 // readHeaders sets what every read of the store answers with. A client takes an
