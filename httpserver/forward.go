@@ -15,16 +15,24 @@ import (
 	"time"
 
 	"herald/httpserver/api"
+	"herald/registry"
 )
 
 // dialTimeout bounds how long one server may take to accept a connection before
 // the next is tried.
 const dialTimeout = 2 * time.Second
 
+// answerTimeout bounds how long a server may take until its answer begins, beyond
+// what the request asks it to wait and the time that the client takes to send its
+// body. It is above catalogTimeout, the longest that a server allows itself, so
+// that a server that has something to say is heard.
+const answerTimeout = catalogTimeout + 2*time.Second
+
 // forwarder passes requests on to the servers: to the one that answered last, and
 // when it cannot be reached to the next.
 type forwarder struct {
 	node      string
+	patience  time.Duration // answerTimeout
 	servers   []*url.URL
 	preferred atomic.Uint32 // index of the server that was reached last
 	transport *http.Transport
@@ -32,7 +40,7 @@ type forwarder struct {
 }
 
 func newForwarder(node string, servers []string, log *slog.Logger) (*forwarder, error) {
-	f := &forwarder{node: node}
+	f := &forwarder{node: node, patience: answerTimeout}
 	for _, s := range servers {
 		u, err := url.Parse(s)
 		if err != nil || u.Scheme == "" || u.Host == "" {
@@ -73,9 +81,13 @@ func (f *forwarder) serve(s *surface, q *request) error {
 	ctx, cancel := context.WithCancel(q.r.Context())
 	defer cancel()
 	if strings.Contains(q.r.URL.RawQuery, "index=") {
+		leave, err := s.block(q)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		// What may be blocked at the server must not hold up this process's end.
 		defer context.AfterFunc(s.draining, cancel)()
-		q.blocked = true
 	}
 	var failed error
 	ctx = context.WithValue(ctx, outcomeKey{}, &failed)
@@ -93,49 +105,115 @@ func (f *forwarder) serve(s *surface, q *request) error {
 // refusal says what came of passing a request on.
 func (f *forwarder) refusal(err error) error {
 	var un *unreachable
-	if errors.As(err, &un) {
+	var silent *silent
+	switch {
+	case errors.As(err, &un) && un.silent:
+		return because(registry.ErrTimeout, http.StatusGatewayTimeout, "%v", un)
+	case errors.As(err, &un):
 		return refuse(http.StatusBadGateway, un.Error())
-	}
-	if errors.Is(err, context.Canceled) {
+	case errors.As(err, &silent):
+		return because(registry.ErrTimeout, http.StatusGatewayTimeout, "The server %v; a write may have taken effect.", silent)
+	case errors.Is(err, context.Canceled):
 		return err
 	}
 	return refusef(http.StatusBadGateway, "The server ended the connection before it answered; a write may have taken effect: %v", err)
 }
 
-// unreachable says that no server could be connected to, and why.
-type unreachable struct{ tried []string }
+// unreachable says that no server answers, and why.
+type unreachable struct {
+	tried  []string
+	silent bool // some of them took the request
+}
 
 func (e *unreachable) Error() string {
 	return "No server can be reached; tried " + strings.Join(e.tried, "; ")
 }
 
+// silent says that a server took a request and has not begun to answer.
+type silent struct {
+	server  *url.URL
+	allowed time.Duration
+}
+
+func (e *silent) Error() string {
+	return fmt.Sprintf("%s has not answered within %v", e.server, e.allowed)
+}
+
 // RoundTrip sends a request to the first server that can be connected to. Once a
-// connection is there, the request has only that one chance: it may have taken effect.
+// connection is there, the request has only that one chance, since it may have taken
+// effect; a read takes none, and goes to the next if the server is silent.
 func (f *forwarder) RoundTrip(r *http.Request) (*http.Response, error) {
 	un := &unreachable{}
+	allowed := f.patience + waitOf(r)
 	first := f.preferred.Load()
 	for i := range f.servers {
 		at := (int(first) + i) % len(f.servers)
 		server := f.servers[at]
-		out := r.Clone(r.Context())
-		out.URL.Scheme, out.URL.Host, out.Host = server.Scheme, server.Host, ""
-		if r.Body != nil {
-			// The transport closes what it is given, also when it cannot connect. The
-			// proxy closes the body itself.
-			out.Body = io.NopCloser(r.Body)
-		}
-		res, err := f.transport.RoundTrip(out)
+		res, err := f.attempt(r, server, allowed)
 		if err == nil {
 			f.preferred.Store(uint32(at))
 			return res, nil
 		}
 		var op *net.OpError
-		if !errors.As(err, &op) || op.Op != "dial" {
+		var silent *silent
+		switch {
+		case errors.As(err, &silent):
+			// Whatever comes next is to try another first.
+			f.preferred.CompareAndSwap(uint32(at), uint32((at+1)%len(f.servers)))
+			if r.Method != http.MethodGet || r.Body != nil {
+				return nil, err
+			}
+			un.silent = true
+			un.tried = append(un.tried, err.Error())
+		case errors.As(err, &op) && op.Op == "dial":
+			un.tried = append(un.tried, fmt.Sprintf("%s (%v)", server, op.Err))
+		default:
 			return nil, err
 		}
-		un.tried = append(un.tried, fmt.Sprintf("%s (%v)", server, op.Err))
 	}
 	return nil, un
+}
+
+// attempt sends a request to one server, which has to begin its answer in the time
+// allowed. A server that has frozen is no different from one that thinks: its
+// kernel accepts the connection and the request.
+func (f *forwarder) attempt(r *http.Request, server *url.URL, allowed time.Duration) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	late := &silent{server, allowed}
+	t := newTurn(allowed, func() { cancel(late) })
+	out := r.Clone(ctx)
+	out.URL.Scheme, out.URL.Host, out.Host = server.Scheme, server.Host, ""
+	if r.Body != nil {
+		// The transport closes what it is given, also when it cannot connect. The
+		// proxy closes the body itself.
+		out.Body = io.NopCloser(turnReader{r.Body, t})
+	}
+	res, err := f.transport.RoundTrip(out)
+	t.end()
+	if context.Cause(ctx) == late {
+		if err == nil {
+			_ = res.Body.Close() // it came too late to be read
+		}
+		return nil, late
+	}
+	if err != nil {
+		cancel(nil)
+	}
+	// The answer's body is read under ctx, which ends with the request.
+	return res, err
+}
+
+// waitOf is how long a request asks the server to wait for a change, at most.
+func waitOf(r *http.Request) time.Duration {
+	var p params
+	if r.Method != http.MethodGet || p.parse(r.URL.RawQuery) != nil {
+		return 0
+	}
+	o, err := parseReadOptions(&p)
+	if err != nil || o.index == 0 {
+		return 0
+	}
+	return o.wait + o.wait/waitJitter
 }
 
 func (f *forwarder) close() { f.transport.CloseIdleConnections() }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -157,5 +158,138 @@ func TestForwarderNeedsServers(t *testing.T) {
 		if err == nil {
 			t.Errorf("opened with servers %q", servers)
 		}
+	}
+}
+
+// frozen is a server whose kernel takes connections and requests, and which does
+// nothing about them.
+func frozen(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return "http://" + l.Addr().String()
+}
+
+func TestFrozenServer(t *testing.T) {
+	server := open(t)
+	server.ok("PUT", "/v1/kv/k", "v")
+	stuck := frozen(t)
+	begin := func() *harness {
+		agent := agentOf(t, stuck, server.base)
+		agent.door.surface.forward.patience = 500 * time.Millisecond
+		return agent
+	}
+
+	agent := begin()
+	if a := agent.do("GET", "/v1/kv/k?raw", ""); a.status != 200 || a.body != "v" {
+		t.Errorf("a read: %d %s", a.status, a.body)
+	}
+	if at := agent.door.surface.forward.preferred.Load(); at != 1 {
+		t.Errorf("the next request goes to server %d first", at)
+	}
+
+	agent = begin()
+	for _, method := range []string{"PUT", "DELETE"} {
+		agent.door.surface.forward.preferred.Store(0)
+		a := agent.do(method, "/v1/kv/k", "new")
+		if a.status != 504 || !strings.Contains(a.body, stuck) || a.header.Get(api.HeaderError) != "timeout" {
+			t.Errorf("%s: %d %s %v", method, a.status, a.body, a.header)
+		}
+	}
+	agent.door.surface.forward.preferred.Store(0)
+	if a := agent.do("PUT", "/v1/kv/empty", ""); a.status != 504 {
+		t.Errorf("a write without a body: %d %s", a.status, a.body)
+	}
+	if got := server.ok("GET", "/v1/kv/?recurse&keys", "").body; got != `["k"]` {
+		t.Errorf("a write was repeated at the second server: it has %s", got)
+	}
+	agent.ok("PUT", "/v1/kv/k", "next") // the frozen one is not asked again
+
+	alone := agentOf(t, stuck)
+	alone.door.surface.forward.patience = 50 * time.Millisecond
+	if a := alone.do("GET", "/v1/kv/k", ""); a.status != 504 || !strings.Contains(a.body, stuck) {
+		t.Errorf("no other server: %d %s", a.status, a.body)
+	}
+}
+
+// A server's time is what it takes itself: not what it was asked to wait, nor what
+// the client takes to send.
+func TestPatienceIsForTheServerAlone(t *testing.T) {
+	server := open(t)
+	server.ok("PUT", "/v1/kv/k", "1")
+	at := server.ok("GET", "/v1/kv/k", "").index()
+	agent := agentOf(t, server.base)
+	agent.door.surface.forward.patience = 500 * time.Millisecond
+
+	if a := agent.ok("GET", fmt.Sprintf("/v1/kv/k?wait=1s&index=%d", at), ""); a.index() != at {
+		t.Errorf("a blocking query: index %d, want %d", a.index(), at)
+	}
+
+	body, w := io.Pipe()
+	pause := time.NewTicker(250 * time.Millisecond)
+	defer pause.Stop()
+	go func() {
+		for range 4 {
+			<-pause.C
+			_, _ = w.Write([]byte("x"))
+		}
+		w.Close()
+	}()
+	req, err := http.NewRequest("PUT", agent.base+"/v1/kv/slow", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := agent.sendRequest(req); a.err != nil || a.status != 200 {
+		t.Errorf("a slow client: %d %s (%v)", a.status, a.body, a.err)
+	}
+	if got := server.ok("GET", "/v1/kv/slow?raw", "").body; got != "xxxx" {
+		t.Errorf("the server has %q", got)
+	}
+}
+
+func TestWaitOf(t *testing.T) {
+	for _, c := range []struct {
+		method, query string
+		want          time.Duration
+	}{
+		{"GET", "", 0},
+		{"GET", "wait=1m", 0},
+		{"GET", "index=0&wait=1m", 0},
+		{"GET", "index=7&wait=16s", 17 * time.Second},
+		{"GET", "index=7&wait=24h", maxWait + maxWait/waitJitter},
+		{"GET", "index=7", defaultWait + defaultWait/waitJitter},
+		{"GET", "index=x&wait=1m", 0},
+		{"GET", "%zz", 0},
+		{"PUT", "index=7&wait=16s", 0},
+	} {
+		r, err := http.NewRequest(c.method, "http://a/v1/kv/k", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL.RawQuery = c.query
+		if got := waitOf(r); got != c.want {
+			t.Errorf("%s ?%s: %v, want %v", c.method, c.query, got, c.want)
+		}
+	}
+}
+
+func TestForwardedQueriesAreBounded(t *testing.T) {
+	server := open(t)
+	agent := open(t, func(c *Config, host *plugin.Host) {
+		c.MaxBlockedQueries = 1
+		host.Node, host.Server, host.Store, host.Cluster, host.Catalog = "edge", false, nil, nil, catalog.New()
+		host.Servers = []string{server.base}
+	})
+	server.ok("PUT", "/v1/kv/k", "v")
+	ask := fmt.Sprintf("/v1/kv/k?index=%d&wait=10m", server.ok("GET", "/v1/kv/k", "").index())
+	first := agent.begin(ask)
+	if a := agent.do("GET", ask, ""); a.status != http.StatusTooManyRequests {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	server.ok("PUT", "/v1/kv/k", "w")
+	if a := receive(t, first); a.status != 200 {
+		t.Errorf("the first: %d %s", a.status, a.body)
 	}
 }
