@@ -19,6 +19,7 @@ var statuses = []struct {
 	err    error
 	status int
 }{
+	{registry.ErrNodeTaken, http.StatusConflict},
 	{registry.ErrEmptyKey, http.StatusBadRequest},
 	{registry.ErrTooLarge, http.StatusRequestEntityTooLarge},
 	{registry.ErrInvalidTTL, http.StatusBadRequest},

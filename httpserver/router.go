@@ -158,6 +158,10 @@ func (r *route) handler(method string) handler {
 	switch method {
 	case http.MethodGet:
 		return r.get
+	case http.MethodHead:
+		if r.probe {
+			return r.get // net/http leaves the body out
+		}
 	case http.MethodPut:
 		return r.put
 	case http.MethodDelete:
@@ -169,7 +173,7 @@ func (r *route) handler(method string) handler {
 // allow is the route's Allow header.
 func (r *route) allow() string {
 	allow := http.MethodOptions
-	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
 		if r.handler(m) != nil {
 			allow += "," + m
 		}

@@ -6,6 +6,9 @@ type route struct {
 	// follows is the request's argument, unescaped.
 	path             string
 	get, put, delete handler
+	// probe says that HEAD is answered as GET is, without the body. Load balancers
+	// ask so; clients of the API are refused it everywhere else.
+	probe bool
 	// scope says who answers.
 	scope scope
 }
@@ -81,8 +84,8 @@ func (s *surface) routes() []route {
 
 		// The process.
 		{path: "/metrics", get: s.metricsText, scope: local},
-		{path: "/healthz", get: s.healthz, scope: local},
-		{path: "/readyz", get: s.readyz, scope: local},
+		{path: "/healthz", get: s.healthz, probe: true, scope: local},
+		{path: "/readyz", get: s.readyz, probe: true, scope: local},
 	}
 	if s.cfg.Pprof {
 		all = append(all, route{path: "/debug/pprof/", get: s.pprof, scope: local})

@@ -12,6 +12,7 @@ var codes = []struct {
 	code string
 	err  error
 }{
+	{"node-taken", registry.ErrNodeTaken}, // first: it may say which requirement found it
 	{"empty-key", registry.ErrEmptyKey},
 	{"key-not-found", registry.ErrKeyNotFound},
 	{"too-large", registry.ErrTooLarge},
