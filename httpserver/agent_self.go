@@ -40,7 +40,7 @@ func (s *surface) agentSelf(q *request) error {
 			Server: s.store != nil, Version: s.version,
 		},
 		Coord:       map[string]any{},
-		Member:      s.ownMember(),
+		Member:      s.ownMember(s.servers(q.r.Context())),
 		Stats:       stats,
 		Meta:        orEmptyMap(node.Meta),
 		DebugConfig: map[string]any{},
@@ -59,16 +59,37 @@ func (s *surface) agentVersion(q *request) error {
 	return q.json(http.StatusOK, map[string]string{"HumanVersion": s.version})
 }
 
-// ownMember is this process as a member of the cluster.
-func (s *surface) ownMember() api.AgentMember {
-	node := s.agent.Node()
-	m := newMember(s.node, node.Address, 0, map[string]string{"role": "node", "id": node.ID}, s.datacenter)
-	if s.cluster != nil {
-		m.Tags["role"] = "consul"
-		st := s.cluster.Status()
-		m.Tags["raft_id"] = st.ID
+// servers lists the servers, and none where they cannot be listed, which must not
+// keep this process from describing itself.
+func (s *surface) servers(ctx context.Context) []registry.Member {
+	if s.cluster == nil {
+		return nil
 	}
-	return m
+	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
+	defer cancel()
+	servers, err := s.cluster.Members(ctx)
+	if err != nil {
+		return nil
+	}
+	return servers
+}
+
+// ownMember is this process as a member of the cluster, as it is listed among the
+// servers if it is one of them.
+func (s *surface) ownMember(servers []registry.Member) api.AgentMember {
+	node := s.agent.Node()
+	own := newMember(s.node, node.Address, 0, map[string]string{"role": "node", "id": node.ID}, s.datacenter)
+	if s.cluster == nil {
+		return own
+	}
+	own.Tags["role"] = "consul"
+	own.Tags["raft_id"] = s.cluster.Status().ID
+	for _, m := range servers {
+		if m.Name == own.Name {
+			return s.serverMember(m, own)
+		}
+	}
+	return own
 }
 
 // newMember is a member that is alive. Its tags are those that clients know.
@@ -86,7 +107,16 @@ const membersTimeout = 5 * time.Second
 // agentMembers is GET /v1/agent/members: the servers, and every node that an agent
 // keeps in the catalog.
 func (s *surface) agentMembers(q *request) error {
-	own := s.ownMember()
+	var servers []registry.Member
+	if s.cluster != nil {
+		ctx, cancel := context.WithTimeout(q.r.Context(), membersTimeout)
+		defer cancel()
+		var err error
+		if servers, err = s.cluster.Members(ctx); err != nil {
+			return err
+		}
+	}
+	own := s.ownMember(servers)
 	var all []api.AgentMember
 	seen := map[string]bool{}
 	add := func(m api.AgentMember) {
@@ -95,16 +125,8 @@ func (s *surface) agentMembers(q *request) error {
 			all = append(all, m)
 		}
 	}
-	if s.cluster != nil {
-		ctx, cancel := context.WithTimeout(q.r.Context(), membersTimeout)
-		defer cancel()
-		servers, err := s.cluster.Members(ctx)
-		if err != nil {
-			return err
-		}
-		for _, m := range servers {
-			add(s.serverMember(m, own))
-		}
+	for _, m := range servers {
+		add(s.serverMember(m, own))
 	}
 	add(own)
 	if s.catalog != nil {

@@ -1,8 +1,10 @@
 package httpserver
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -140,6 +142,35 @@ func TestAgentSelfAndMembers(t *testing.T) {
 	})
 }
 
+// namedCluster has this process among its servers.
+type namedCluster struct{ fakeCluster }
+
+func (namedCluster) Members(context.Context) ([]registry.Member, error) {
+	return []registry.Member{{ID: "b", Name: "n2", Address: "10.0.0.2:7400"}, {ID: "a", Name: "n1", Address: "10.0.0.1:7400"}}, nil
+}
+
+// silentCluster cannot list its servers.
+type silentCluster struct{ fakeCluster }
+
+func (silentCluster) Members(context.Context) ([]registry.Member, error) {
+	return nil, registry.ErrStopped
+}
+
+func TestAgentSelfIsTheMemberThatIsListed(t *testing.T) {
+	h := open(t, func(_ *Config, host *plugin.Host) { host.Cluster = namedCluster{} })
+	var self api.AgentSelf
+	var all []api.AgentMember
+	h.get("/v1/agent/self", &self)
+	h.get("/v1/agent/members", &all)
+	if len(all) != 2 || !reflect.DeepEqual(self.Member, all[1]) || self.Member.Port != 7400 {
+		t.Errorf("self is %+v, members are %+v", self.Member, all)
+	}
+	h = open(t, func(_ *Config, host *plugin.Host) { host.Cluster = silentCluster{} })
+	if h.get("/v1/agent/self", &self); self.Member.Name != "n1" {
+		t.Errorf("without a list of servers: %+v", self.Member)
+	}
+}
+
 func TestExecChecksAreTheAgentsToAllow(t *testing.T) {
 	h := open(t)
 	h.agent.allowExec = true
@@ -177,9 +208,15 @@ func TestProcessEndpoints(t *testing.T) {
 		{"GET", "/readyz", "", 200, "ready\n"},
 		{"GET", "/debug/pprof/", "", 404, "*"},
 		{"PUT", "/healthz", "", 405, "method PUT not allowed"},
+		{"HEAD", "/healthz", "", 200, ""},
+		{"HEAD", "/readyz", "", 200, ""},
+		{"HEAD", "/metrics", "", 405, ""},
 	})
+	if a := h.do("OPTIONS", "/healthz", ""); a.header.Get("Allow") != "OPTIONS,GET,HEAD" {
+		t.Errorf("Allow: %s", a.header.Get("Allow"))
+	}
 	reason = "no leader yet"
-	h.steps([]step{{"GET", "/readyz", "", 503, "not ready: no leader yet\n"}, {"GET", "/healthz", "", 200, "ok\n"}})
+	h.steps([]step{{"HEAD", "/readyz", "", 503, ""}, {"GET", "/readyz", "", 503, "not ready: no leader yet\n"}, {"GET", "/healthz", "", 200, "ok\n"}})
 
 	h = open(t, func(c *Config, _ *plugin.Host) { c.Pprof = true })
 	h.steps([]step{
