@@ -33,6 +33,12 @@ type Config struct {
 	// Timeout bounds each attempt, beyond what a blocking read waits; 0 takes
 	// DefaultTimeout.
 	Timeout time.Duration
+	// Datacenter is the one that the program is in. It goes with what it advertises,
+	// so that servers of another refuse that; "" is not checked.
+	Datacenter string
+	// OnRetry, if it is not nil, is told why Watch and WatchKey read again after a
+	// pause, each time. It is called by the goroutine that ranges over them.
+	OnRetry func(err error)
 }
 
 // Client calls the HTTP API. It is safe for concurrent use.
@@ -41,6 +47,9 @@ type Client struct {
 	http    *http.Client
 	token   string
 	timeout time.Duration
+	// datacenter and onRetry are as configured.
+	datacenter string
+	onRetry    func(error)
 	// preferred is the index of the server that answered last.
 	preferred atomic.Uint32
 }
@@ -50,7 +59,7 @@ func New(cfg Config) (*Client, error) {
 	if len(cfg.Addresses) == 0 {
 		return nil, errors.New("client: no addresses: give at least one, such as 127.0.0.1:8500")
 	}
-	c := &Client{http: cfg.HTTP, token: cfg.Token, timeout: cfg.Timeout}
+	c := &Client{http: cfg.HTTP, token: cfg.Token, timeout: cfg.Timeout, datacenter: cfg.Datacenter, onRetry: cfg.OnRetry}
 	for _, a := range cfg.Addresses {
 		u, err := parseAddress(a)
 		if err != nil {
@@ -196,14 +205,15 @@ func (c *Client) attempt(ctx context.Context, server *url.URL, r call, accept []
 	if c.token != "" {
 		req.Header.Set(api.HeaderToken, c.token)
 	}
+	setCaller(req)
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unanswered(ctx, r, err)
+		return nil, c.unanswered(ctx, server, r, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, c.unanswered(ctx, r, err)
+		return nil, c.unanswered(ctx, server, r, err)
 	}
 	rep := &reply{status: res.StatusCode, header: res.Header, body: body}
 	if res.StatusCode/100 == 2 {
@@ -220,20 +230,38 @@ func (c *Client) attempt(ctx context.Context, server *url.URL, r call, accept []
 // errSlow is the cause of an attempt's own end.
 var errSlow = errors.New("no answer in time")
 
+// setCaller says who makes a call and why, if its context does (registry.WithCaller).
+func setCaller(req *http.Request) {
+	caller := registry.CallerFrom(req.Context())
+	if caller == (registry.Caller{}) {
+		return
+	}
+	if caller.Identity != "" {
+		req.Header.Set(api.HeaderIdentity, api.FormatIdentity(caller.Identity))
+	}
+	if reason, ok := api.FormatReason(caller.Reason); ok {
+		req.Header.Set(api.HeaderReason, reason)
+	}
+}
+
 // unanswered describes a request without an answer. A write that was sent may have
 // taken effect, which is what ErrTimeout says.
-func (c *Client) unanswered(ctx context.Context, r call, err error) error {
-	switch {
-	case notSent(err):
-		return err
-	case context.Cause(ctx) == errSlow:
-		return fmt.Errorf("%s %s: %w (%w)", r.method, r.path, registry.ErrTimeout, err)
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case r.method != http.MethodGet:
-		return fmt.Errorf("%s %s: %w (%w)", r.method, r.path, registry.ErrTimeout, err)
+func (c *Client) unanswered(ctx context.Context, server *url.URL, r call, err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		err = of.Err // it names the request, which is named below
 	}
-	return err
+	late := context.Cause(ctx) == errSlow
+	switch {
+	case !late && ctx.Err() != nil:
+		return ctx.Err()
+	case notSent(err):
+	case late:
+		err = fmt.Errorf("%w (no answer in %v)", registry.ErrTimeout, c.timeout+r.wait)
+	case r.method != http.MethodGet:
+		err = fmt.Errorf("%w (%w)", registry.ErrTimeout, err)
+	}
+	return fmt.Errorf("%s %s at %s: %w", r.method, r.path, server, err)
 }
 
 // escapePath escapes a path so that it arrives as it is: a key may hold doubled

@@ -12,7 +12,8 @@ import (
 	"herald/registry"
 )
 
-// KV is the part of the API that concerns keys.
+// KV is the part of the API that concerns keys. An error of a call for a key names
+// that key, once: who reports it has nothing to add.
 type KV struct{ c *Client }
 
 // KV returns the part of the API that concerns keys.

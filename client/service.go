@@ -71,9 +71,11 @@ func (c *Client) Deregister(ctx context.Context, d api.CatalogDeregistration) er
 
 // Advertise brings the catalog's records of want's node in line with want: what
 // differs is written, attached to lease, and what want lacks is deleted.
+// registry.ErrNodeTaken if another node has the name; registry.ErrInvalid if the
+// servers are of another datacenter than Config.Datacenter.
 func (c *Client) Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error {
 	return c.write(ctx, "/v1/catalog/advertise", nil, api.Advertisement{
-		Lease: api.LeaseID(lease), Node: want.Node, Instances: want.Instances, Checks: want.Checks,
+		Lease: api.LeaseID(lease), Datacenter: c.datacenter, Node: want.Node, Instances: want.Instances, Checks: want.Checks,
 	})
 }
 

@@ -25,8 +25,8 @@ const (
 
 // Watch follows every key that begins with prefix: it yields what there is, and
 // again whenever that has changed. Changes that come close together may be
-// yielded as one. Failures that pass (no server, no leader) are waited out; any
-// other is yielded and is the last. It ends without an error when ctx does.
+// yielded as one. Failures that pass (no server, no leader) are waited out, and
+// Config.OnRetry is told of them; any other is yielded and is the last. It ends without an error when ctx does.
 func (k KV) Watch(ctx context.Context, prefix string, o ReadOptions) iter.Seq2[Snapshot, error] {
 	return k.follow(ctx, o, func(ctx context.Context, o ReadOptions) ([]registry.KeyValue, Meta, error) {
 		return k.List(ctx, prefix, o)
@@ -53,6 +53,9 @@ func (k KV) follow(ctx context.Context, o ReadOptions, read func(context.Context
 				yield(Snapshot{}, err)
 				return
 			case err != nil:
+				if k.c.onRetry != nil {
+					k.c.onRetry(err)
+				}
 				sleep(ctx, pause)
 				pause = min(2*pause, maxPause)
 				continue

@@ -357,6 +357,11 @@ func (s *surface) catalogAdvertise(q *request) error {
 	if err := s.readJSON(q, &body, false); err != nil {
 		return err
 	}
+	if dc := body.Datacenter; dc != "" && !strings.EqualFold(dc, s.datacenter) {
+		return because(registry.ErrInvalid, http.StatusBadRequest,
+			"Node %q is of datacenter %q, and this server is of datacenter %q: give the agent servers of its own datacenter, or its setting datacenter theirs.",
+			body.Node.Name, dc, s.datacenter)
+	}
 	ctx := q.caller(registry.ReasonAgent)
 	want := catalog.NodeRecords{Node: body.Node, Instances: body.Instances, Checks: body.Checks}
 	if err := catalog.Advertise(ctx, s.store, registry.LeaseID(body.Lease), want); err != nil {

@@ -42,13 +42,21 @@ func (q *request) release() {
 
 func (q *request) header() http.Header { return q.w.Header() }
 
-// caller returns the request's context, with who asks and why for the store.
+// caller returns the request's context, with who asks and why for the store. A
+// request may say both itself: it is why, unless it does.
 func (q *request) caller(why registry.Reason) context.Context {
-	host, _, err := net.SplitHostPort(q.r.RemoteAddr)
+	from, _, err := net.SplitHostPort(q.r.RemoteAddr)
 	if err != nil {
-		host = q.r.RemoteAddr
+		from = q.r.RemoteAddr
 	}
-	return registry.WithCaller(q.r.Context(), registry.Caller{Identity: "http:" + host, Reason: why})
+	c := registry.Caller{Identity: "http:" + from, Reason: why}
+	if r, ok := api.ParseReason(q.r.Header.Get(api.HeaderReason)); ok {
+		c.Reason = r
+	}
+	if who := api.ParseIdentity(q.r.Header.Get(api.HeaderIdentity)); who != "" {
+		c.Identity = who + "@" + from // what it says, and what is known
+	}
+	return registry.WithCaller(q.r.Context(), c)
 }
 
 // need returns the request's argument, or refuses with what is missing.

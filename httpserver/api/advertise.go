@@ -8,8 +8,10 @@ import "herald/registry"
 // servers of neighbouring versions work together.
 type Advertisement struct {
 	// Lease is what every record is attached to; "0" makes them permanent.
-	Lease     LeaseID
-	Node      registry.Node
-	Instances []registry.Instance
-	Checks    []registry.Check
+	Lease LeaseID
+	// Datacenter is the sender's. A server of another refuses; "" is not checked.
+	Datacenter string `json:",omitempty"`
+	Node       registry.Node
+	Instances  []registry.Instance
+	Checks     []registry.Check
 }

@@ -28,6 +28,10 @@ const (
 	// HeaderWarning is something the user should know about a registration that
 	// was accepted; one header for each.
 	HeaderWarning = "X-Herald-Warning"
+	// HeaderIdentity and HeaderReason say who makes a change and why, for its history
+	// (see FormatIdentity, FormatReason).
+	HeaderIdentity = "X-Herald-Identity"
+	HeaderReason   = "X-Herald-Reason"
 	// HeaderForwarded names the agent that passed a request on to a server.
 	HeaderForwarded = "X-Herald-Forwarded"
 )
