@@ -89,6 +89,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		return errors.New("agent: Run is called a second time, or after Close")
 	}
 	defer a.release()
+	if a.disk == nil {
+		a.log.Info("the agent has no data directory: what is registered over its API is forgotten at exit")
+	}
 
 	a.state.mu.Lock()
 	a.running = ctx

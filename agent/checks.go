@@ -29,10 +29,10 @@ func (a *Agent) startLocked(c *healthCheck) {
 	var loop func(context.Context)
 	// What the goroutine needs is immutable or shared by all checks of the run, so
 	// it does not matter that c may be replaced by another that shares the run.
-	id, def, r, checker := c.def.ID, c.def, c.run, c.checker
+	def, r, checker := c.def, c.run, c.checker
 	switch {
 	case def.Kind == check.TTL:
-		loop = func(ctx context.Context) { a.runTTL(ctx, id, r, def.TTL) }
+		loop = func(ctx context.Context) { a.runTTL(ctx, &def, r) }
 	case checker != nil:
 		loop = func(ctx context.Context) { a.runChecker(ctx, &def, r, checker) }
 	default:
@@ -112,8 +112,14 @@ func (a *Agent) noteResult(def *registry.CheckDefinition, r *run, found registry
 		a.wakeAdvertise()
 	}
 	if r.status != before {
-		a.log.Info("check changed", "check", def.ID, "service", def.ServiceID, "from", before, "to", r.status, "output", output)
+		a.tellChange(def, before, r.status, output)
 	}
+}
+
+// tellChange logs a change of status, with as much of the output as fits a line.
+func (a *Agent) tellChange(def *registry.CheckDefinition, before, now registry.HealthStatus, output string) {
+	a.log.Info("check changed", "check", def.ID, "service", def.ServiceID, "from", before, "to", now,
+		"output", check.Cut(output, loggedOutput))
 }
 
 // sleep waits for d, and reports whether ctx still goes on.

@@ -62,6 +62,8 @@ const (
 	takenRetryMax     = 2 * time.Second
 	// outputEvery is how often a change of output alone is advertised.
 	outputEvery = 5 * time.Minute
+	// loggedOutput is how much of a check's output the log gets, in bytes.
+	loggedOutput = 200
 	// reapEvery is how often services to be withdrawn are looked for, reapAfterMin
 	// the least a check may ask for.
 	reapEvery    = 30 * time.Second

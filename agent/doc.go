@@ -30,6 +30,13 @@
 // is sent at once; a change of output alone is sent with the next change, or
 // after five minutes. A ttl check that is not reported in time becomes critical.
 //
+// # One name, one node
+//
+// The catalog's node of a name belongs to the node ID that wrote it. An agent that
+// finds its name taken keeps its lease, says so in Sync and once in the log, and
+// tries on, every two seconds at most: a predecessor that crashed, and whose ID was not
+// kept, holds the name until its lease has run out.
+//
 // # Restart
 //
 // With a DataDir, what was registered over the API, the state of ttl checks and the

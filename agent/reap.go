@@ -18,20 +18,27 @@ func (a *Agent) reap(ctx context.Context) {
 			continue // the process stood still, and the checks had no chance to recover
 		}
 		for _, id := range a.reapable(time.Now()) {
-			err := a.change(ctx, func(d *draft) error {
-				// The check may have recovered while the change was waiting its turn.
-				if slices.Contains(a.reapable(time.Now()), id) {
-					d.dropService(id)
-				}
-				return nil
-			})
-			switch {
-			case err == nil:
-				a.log.Warn("service deregistered: its check has been critical too long", "service", id)
-			case ctx.Err() == nil:
-				a.log.Error("service should be deregistered, but cannot be", "service", id, "error", err)
-			}
+			a.reapService(ctx, id)
 		}
+	}
+}
+
+// reapService withdraws a service that was found to be due.
+func (a *Agent) reapService(ctx context.Context, id string) {
+	due := false
+	err := a.change(ctx, func(d *draft) error {
+		// The check may have recovered while the change was waiting its turn.
+		due = slices.Contains(a.reapable(time.Now()), id)
+		if due {
+			d.dropService(id)
+		}
+		return nil
+	})
+	switch {
+	case err == nil && due:
+		a.log.Warn("service deregistered: its check has been critical too long", "service", id)
+	case err != nil && ctx.Err() == nil:
+		a.log.Error("service should be deregistered, but cannot be", "service", id, "error", err)
 	}
 }
 

@@ -35,7 +35,7 @@ func (a *Agent) UpdateTTL(_ context.Context, id string, status registry.HealthSt
 		a.wakeAdvertise()
 	}
 	if status != before {
-		a.log.Info("check changed", "check", id, "service", c.def.ServiceID, "from", before, "to", status, "output", output)
+		a.tellChange(&c.def, before, status, r.output)
 	}
 	a.saver.ttlReported(status != before)
 	return nil
@@ -44,7 +44,7 @@ func (a *Agent) UpdateTTL(_ context.Context, id string, status registry.HealthSt
 // runTTL makes a ttl check critical whenever its deadline passes, until ctx ends.
 // Reports only ever push the deadline out, so that it sleeps until the one it
 // knows and then looks again.
-func (a *Agent) runTTL(ctx context.Context, id string, r *run, ttl time.Duration) {
+func (a *Agent) runTTL(ctx context.Context, def *registry.CheckDefinition, r *run) {
 	s := &a.state
 	for {
 		s.mu.Lock()
@@ -53,12 +53,12 @@ func (a *Agent) runTTL(ctx context.Context, id string, r *run, ttl time.Duration
 		if !sleep(ctx, time.Until(deadline)) {
 			return
 		}
-		a.expireTTL(id, r, ttl, time.Now())
+		a.expireTTL(def, r, time.Now())
 	}
 }
 
 // expireTTL does what is due at now, and sets the next deadline.
-func (a *Agent) expireTTL(id string, r *run, ttl time.Duration, now time.Time) {
+func (a *Agent) expireTTL(def *registry.CheckDefinition, r *run, now time.Time) {
 	s := &a.state
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,16 +69,16 @@ func (a *Agent) expireTTL(id string, r *run, ttl time.Duration, now time.Time) {
 	case late > stallSlack:
 		// The process stood still, and could not have taken a report. What was sent
 		// meanwhile is waiting, or will be sent again: the time is given back.
-		r.deadline = now.Add(min(late, ttl))
+		r.deadline = now.Add(min(late, def.TTL))
 		return
 	}
-	r.deadline = now.Add(ttl)
+	r.deadline = now.Add(def.TTL)
 	before := r.status
-	if s.setLocked(r, registry.Critical, expiredOutput(ttl, r), now) {
+	if s.setLocked(r, registry.Critical, expiredOutput(def.TTL, r), now) {
 		a.wakeAdvertise()
 	}
 	if before != registry.Critical {
-		a.log.Info("check changed", "check", id, "from", before, "to", registry.Critical, "output", r.output)
+		a.tellChange(def, before, registry.Critical, r.output)
 		a.saver.ttlReported(true)
 	}
 }

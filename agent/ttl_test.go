@@ -101,7 +101,7 @@ func TestExpiryAfterAStandstill(t *testing.T) {
 		a := newAgent(t, config(), newFake(), nil)
 		r := &run{status: registry.Passing, deadline: base}
 		now := base.Add(tt.late)
-		a.expireTTL("c", r, ttl, now)
+		a.expireTTL(&registry.CheckDefinition{ID: "c", TTL: ttl}, r, now)
 		if got := r.status == registry.Critical; got != tt.expired {
 			t.Errorf("%v late: expired %v, want %v", tt.late, got, tt.expired)
 		}
