@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -36,7 +37,14 @@ func remoteFlags(cmd *cobra.Command) *remote {
 }
 
 func (r *remote) client() (*client.Client, error) {
-	return client.New(client.Config{Addresses: r.addresses, Token: r.token})
+	// Whatever keeps a watch from going on is told once, until it is something else.
+	said := ""
+	return client.New(client.Config{Addresses: r.addresses, Token: r.token, OnRetry: func(err error) {
+		if s := err.Error(); s != said {
+			said = s
+			fmt.Fprintln(os.Stderr, "herald: trying again:", err)
+		}
+	}})
 }
 
 // commandTimeout bounds the commands that ask once.

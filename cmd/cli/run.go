@@ -144,7 +144,7 @@ func (c *config) nodeConfig(plugins *plugin.Registry, server bool, log *slog.Log
 		cfg.Agent.DataDir = filepath.Join(c.core.DataDir, "agent")
 		return cfg, nil
 	}
-	cl, err := client.New(client.Config{Addresses: c.core.Join})
+	cl, err := client.New(client.Config{Addresses: c.core.Join, Datacenter: c.core.Datacenter})
 	if err != nil {
 		return node.Config{}, fmt.Errorf("join: %w", err)
 	}

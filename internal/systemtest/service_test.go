@@ -277,3 +277,31 @@ func TestServiceCommands(t *testing.T) {
 	server.herald("service", "deregister", "web-1")
 	eventually(t, 2*time.Second, "gone", func() error { return server.servesNot("web") })
 }
+
+// TestTwoNodesOfOneName starts an agent under the name of a node that lives: it
+// must not take over what that node advertises, and must say why.
+func TestTwoNodesOfOneName(t *testing.T) {
+	server := dev(t)
+	curl(t, "-X", "PUT", "-d", `{"Name":"api","Port":9000}`, server.url("/v1/agent/service/register"))
+	eventually(t, 5*time.Second, "found", func() error { return server.serves("api") })
+
+	cmd := command("agent", "--join", server.http, "--http-address", "127.0.0.1:0", "--node-name", "dev", "--ttl", ttl.String())
+	log := &lockedBuffer{}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	eventually(t, 10*time.Second, "the agent says that the name is taken", func() error {
+		if s := log.String(); !strings.Contains(s, `\"dev\"`) || !strings.Contains(s, "--node-name") {
+			return errors.New(s)
+		}
+		return nil
+	})
+	if err := server.serves("api"); err != nil {
+		t.Errorf("what the first node advertised: %v", err)
+	}
+	if err := server.serves("consul"); err != nil {
+		t.Errorf("the server's own service: %v", err)
+	}
+}
