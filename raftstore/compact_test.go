@@ -1,0 +1,175 @@
+package raftstore
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"herald/registry"
+)
+
+func TestMemoryLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, func(c *Config) { c.MemoryLimit, c.HistoryCommits = 200<<10, 1 })
+		s := c.stores[c.leader()]
+		l, err := s.GrantLease(t.Context(), 0, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(i int, lease registry.LeaseID) error {
+			_, err := registry.Put(t.Context(), s, registry.PutRequest{Key: fmt.Sprintf("k%d", i), Value: make([]byte, 10<<10), Lease: lease})
+			return err
+		}
+		n := 0
+		for ; err == nil && n < 100; n++ {
+			err = put(n, l.ID)
+		}
+		if !errors.Is(err, registry.ErrResourceExhausted) {
+			t.Fatalf("after %d puts: %v, want ErrResourceExhausted", n, err)
+		}
+		// What heals goes through.
+		if _, err := s.KeepAlive(t.Context(), l.ID); err != nil {
+			t.Errorf("keepalive: %v", err)
+		}
+		if _, err := registry.Delete(t.Context(), s, registry.DeleteRequest{KeyRange: registry.One("k0")}); err != nil {
+			t.Errorf("delete: %v", err)
+		}
+		if err := s.RevokeLease(t.Context(), l.ID); err != nil {
+			t.Errorf("revoke: %v", err)
+		}
+		// And it heals: once history is compacted, a put works again.
+		time.Sleep(10 * c.configs[0].CompactInterval)
+		if err := put(0, 0); err != nil {
+			t.Errorf("it did not heal: %v", err)
+		}
+	})
+}
+
+// putAll puts keys in one transaction.
+func putAll(t *testing.T, s registry.Store, value int, keys ...string) error {
+	ops := make([]registry.Op, len(keys))
+	for i, k := range keys {
+		ops[i].Put = &registry.PutRequest{Key: k, Value: make([]byte, value)}
+	}
+	_, err := s.Txn(t.Context(), registry.Txn{Then: ops})
+	return err
+}
+
+// History does not keep a store from healing, also when it would be kept for long.
+func TestMemoryLimitHealsFromDeletes(t *testing.T) {
+	for _, c := range []struct{ limit, value, perTxn int }{
+		{400 << 10, 4 << 10, 1},
+		{8 << 20, 100, 100}, // what is to be forgotten takes more than a few steps
+	} {
+		t.Run(fmt.Sprintf("values of %d bytes", c.value), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cl := newCluster(t, 1, func(cfg *Config) { cfg.MemoryLimit = int64(c.limit) })
+				s := cl.stores[cl.leader()]
+				var err error
+				n := 0
+				for err == nil && n < 100_000 {
+					keys := make([]string, c.perTxn)
+					for i := range keys {
+						keys[i] = fmt.Sprintf("k%d", n)
+						n++
+					}
+					err = putAll(t, s, c.value, keys...)
+				}
+				if !errors.Is(err, registry.ErrResourceExhausted) {
+					t.Fatalf("after %d puts: %v, want ErrResourceExhausted", n, err)
+				}
+				if _, err := registry.Delete(t.Context(), s, registry.DeleteRequest{KeyRange: registry.Prefix("k")}); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				for err != nil {
+					if err = putAll(t, s, c.value, "again"); err != nil && time.Since(start) > 3*time.Second {
+						t.Fatalf("%v after everything was deleted: %v; %+v", time.Since(start), err, s.machine.View().Size())
+					}
+					time.Sleep(50 * time.Millisecond)
+				}
+			})
+		})
+	}
+}
+
+// A key that changes and changes is never refused: what it was is forgotten in time,
+// the oldest first. And where it is the keys that fill the memory, the log is not
+// filled with compactions.
+func TestMemoryLimitForgetsTheOldest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, func(c *Config) { c.MemoryLimit = 400 << 10 })
+		s := c.stores[c.leader()]
+		for i := range 1000 {
+			if err := putAll(t, s, 4<<10, "busy"); err != nil {
+				t.Fatalf("overwrite %d: %v", i, err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		v := s.machine.View()
+		if kept := v.Revision(registry.SpaceKV) - v.Compacted(registry.SpaceKV); kept < 10 {
+			t.Errorf("only %d commits of history are kept though there is room", kept)
+		}
+		var err error
+		for n := 0; err == nil && n < 1000; n++ {
+			err = putAll(t, s, 4<<10, fmt.Sprintf("k%d", n))
+		}
+		if !errors.Is(err, registry.ErrResourceExhausted) {
+			t.Fatalf("%v, want ErrResourceExhausted", err)
+		}
+		time.Sleep(time.Second)
+		before := s.machine.View().Applied()
+		for range 1000 {
+			_ = putAll(t, s, 4<<10, "refused")
+			time.Sleep(time.Millisecond)
+		}
+		if grew := s.machine.View().Applied() - before; grew > 50 {
+			t.Errorf("%d log entries in a second in which every put was refused", grew)
+		}
+	})
+}
+
+func TestHistoryIsCompacted(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		adjust  func(*Config)
+		after   time.Duration
+		lowest  int64
+		highest int64
+	}{
+		{"by age", func(c *Config) { c.HistoryAge, c.HistoryCommits = time.Minute, 0 }, 65 * time.Second, 6, 8},
+		{"by count", func(c *Config) { c.HistoryAge, c.HistoryCommits = 0, 7 }, 2 * time.Second, 14, 14},
+		{"by neither", func(c *Config) { c.HistoryAge, c.HistoryCommits = 0, 0 }, time.Hour, 0, 0},
+		{"by age, all of it", func(c *Config) { c.HistoryAge = time.Minute }, time.Hour, 21, 21},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cl := newCluster(t, 1, c.adjust)
+				s := cl.stores[cl.leader()]
+				for i := range 20 {
+					mustPut(t, s, "k", fmt.Sprint(i))
+					time.Sleep(time.Second)
+				}
+				time.Sleep(c.after - 20*time.Second)
+				got := s.machine.View().Compacted(registry.SpaceKV)
+				if got < c.lowest || got > c.highest {
+					t.Errorf("compacted to %d, want %d to %d", got, c.lowest, c.highest)
+				}
+				wantValue(t, s, "k", "19")
+				var who []registry.Origin
+				v := s.machine.View()
+				_ = v.Commits(registry.SpaceKV, got, v.Revision(registry.SpaceKV), func(c registry.Commit) bool {
+					who = append(who, c.Origin)
+					return true
+				})
+				for _, o := range who {
+					if o.Why != registry.ReasonClient {
+						t.Errorf("compaction made a commit: %+v", o)
+					}
+				}
+			})
+		})
+	}
+}
