@@ -192,11 +192,10 @@ func receive(t testing.TB, got <-chan answered) answered {
 
 // fakeAgent is a local agent that advertises to nobody.
 type fakeAgent struct {
-	mu          sync.Mutex
-	services    map[string]registry.AgentService
-	checks      map[string]registry.AgentCheck
-	allowExec   bool
-	maintenance bool
+	mu        sync.Mutex
+	services  map[string]registry.AgentService
+	checks    map[string]registry.AgentCheck
+	allowExec bool
 }
 
 var _ registry.Agent = (*fakeAgent)(nil)
