@@ -161,6 +161,12 @@ func (c *Client) do(ctx context.Context, r call, accept ...int) (*reply, error) 
 			}
 			return rep, nil
 		}
+		var answered *Error
+		if !r.local && !errors.As(err, &answered) && !errors.Is(err, context.Canceled) {
+			// It may have frozen. Whatever comes next is to try another first, also if
+			// this call has no time left to.
+			c.preferred.CompareAndSwap(uint32(at), uint32((at+1)%len(c.servers)))
+		}
 		if !r.mayRepeat(err) || ctx.Err() != nil {
 			return nil, err
 		}

@@ -404,6 +404,38 @@ func TestFailover(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("frozen", func(t *testing.T) {
+		// Its kernel takes connections and requests, and nobody reads them.
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		for name, call := range map[string]func(context.Context, *client.Client) error{
+			"what is not repeated": func(ctx context.Context, c *client.Client) error {
+				_, err := c.GrantLease(ctx, time.Minute)
+				return err
+			},
+			"what has a deadline of its own": func(ctx context.Context, c *client.Client) error {
+				ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+				defer cancel()
+				_, err := c.Leader(ctx)
+				return err
+			},
+		} {
+			c, err := client.New(client.Config{Addresses: []string{l.Addr().String(), good.url}, Timeout: 500 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := call(ctx, c); err == nil {
+				t.Errorf("%s: a frozen server answered", name)
+			}
+			if err := call(ctx, c); err != nil {
+				t.Errorf("%s: the frozen server was tried first again: %v", name, err)
+			}
+		}
+	})
 	t.Run("another program", func(t *testing.T) {
 		other := httptest.NewServer(http.NotFoundHandler())
 		defer other.Close()

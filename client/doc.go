@@ -10,6 +10,8 @@
 // Several addresses are several servers of one cluster. A call goes to the one
 // that answered last. If that cannot be reached, or says that nothing was done
 // (no leader), the next is tried; a call that may have been carried out is
-// repeated only if that changes nothing. Calls about the local agent (Agent) go
-// to the first address alone, since every process has an agent of its own.
+// repeated only if that changes nothing. A server that took a call and did not
+// answer is not the first that the next call tries. Calls about the local agent
+// (Agent) go to the first address alone, since every process has an agent of its
+// own.
 package client
