@@ -60,8 +60,6 @@ func badDefinition(err error) error {
 	switch {
 	case errors.Is(err, definition.ErrDecode):
 		return because(err, http.StatusBadRequest, "Request decode failed: %v", err)
-	case errors.Is(err, definition.ErrServiceName):
-		return because(err, http.StatusInternalServerError, "%v", err)
 	case errors.Is(err, registry.ErrExecDisabled):
 		return because(err, http.StatusInternalServerError,
 			"Scripts are disabled on this agent from remote calls; define the check in a file of the agent's configuration directory, or allow them with the agent's setting allow_exec")

@@ -214,6 +214,10 @@ func (n *Node) Run(ctx context.Context) error {
 		err = failed
 	}
 	if n.store != nil {
+		// Others fail with the store, and may have been first to say so.
+		if cause := n.store.Err(); cause != nil {
+			err = &partError{"store", cause}
+		}
 		err = errors.Join(err, n.store.Close())
 	}
 	return err

@@ -106,9 +106,17 @@ func TestNamesThatDNSCannotCarryAreRegisteredWithAWarning(t *testing.T) {
 		}
 	}
 	// Over the API too, with the warning in a header.
-	headers := curl(t, "-o", "/dev/null", "-D", "-", "-X", "PUT", "-d", fmt.Sprintf(`{"Name":%q}`, long+"y"), server.url("/v1/agent/service/register"))
-	if !strings.Contains(headers, " 200 ") || !strings.Contains(headers, long+"y") {
-		t.Errorf("register answered %s", headers)
+	for _, name := range []string{long + "y", "under_score_2", "dotted.name"} {
+		headers := curl(t, "-o", "/dev/null", "-D", "-", "-X", "PUT", "-d", fmt.Sprintf(`{"Name":%q}`, name), server.url("/v1/agent/service/register"))
+		if !strings.Contains(headers, " 200 ") || !strings.Contains(headers, name) {
+			t.Errorf("register of %s answered %s", name, headers)
+		}
+		eventually(t, 5*time.Second, name+" is found over HTTP", func() error {
+			if ids := server.passing(name); len(ids) != 1 {
+				return fmt.Errorf("passing instances: %v", ids)
+			}
+			return nil
+		})
 	}
 }
 

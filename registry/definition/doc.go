@@ -23,9 +23,8 @@
 //
 // # Names that DNS cannot carry
 //
-// A service whose name or tags no DNS label can carry is accepted with a warning,
-// since it can be found over HTTP. The register endpoint of the reference refuses
-// one kind of them, names with other characters than letters, digits and
-// hyphens, and clients rely on being told: so ParseService, which reads what that
-// endpoint is sent, refuses these with ErrServiceName. ParseFile does not.
+// A service whose name or tags no DNS label can carry is accepted with a warning
+// that names it, since it can be found over HTTP. The register endpoint of Consul
+// refuses one kind of them, names with other characters than letters, digits and
+// hyphens; here a name that works for those who do not use DNS is theirs to choose.
 package definition

@@ -7,19 +7,13 @@ import (
 	"herald/registry"
 )
 
-var (
-	// ErrDecode is returned, wrapped in an Error, when bytes are not of the form:
-	// malformed JSON, an unknown field, a value of the wrong type. The HTTP API puts
-	// "Request decode failed: " before the error's text.
-	ErrDecode = errors.New("not a definition")
-	// ErrServiceName is returned, wrapped in an Error, by ParseService for a name
-	// with characters that the register endpoint refuses, which it does with status
-	// 500.
-	ErrServiceName = errors.New("service name has invalid characters")
-)
+// ErrDecode is returned, wrapped in an Error, when bytes are not of the form:
+// malformed JSON, an unknown field, a value of the wrong type. The HTTP API puts
+// "Request decode failed: " before the error's text.
+var ErrDecode = errors.New("not a definition")
 
 // Error is a definition that was refused. To errors.Is it is
-// registry.ErrInvalidDefinition, and ErrDecode, ErrServiceName or
+// registry.ErrInvalidDefinition, and ErrDecode or
 // registry.ErrDuplicateService if it is about that.
 type Error struct {
 	// Text is what is wrong, in the words that clients of the HTTP API know where

@@ -31,12 +31,6 @@ func ParseService(b []byte) (registry.ServiceDefinition, []string, error) {
 	if err != nil {
 		return registry.ServiceDefinition{}, nil, err
 	}
-	if strings.ContainsFunc(d.Name, func(r rune) bool {
-		return !(r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
-	}) {
-		return registry.ServiceDefinition{}, nil, p.in.refuse(ErrServiceName, v.at,
-			"Service name %s contains invalid characters. Valid characters include all alpha-numerics and dashes.", d.Name)
-	}
 	return d, p.warnings, nil
 }
 
