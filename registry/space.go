@@ -1,6 +1,9 @@
 package registry
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Space names one keyspace. Each has its own revision sequence, history and
 // compaction; one transaction may write several, and leases span all.
@@ -35,3 +38,25 @@ func (s Space) Valid() bool { return s < NumSpaces }
 
 // Revisions is one revision for each space, indexed by Space.
 type Revisions [NumSpaces]int64
+
+// MarshalJSON writes an object of the spaces' names and their revisions.
+func (r Revisions) MarshalJSON() ([]byte, error) {
+	named := make(map[string]int64, NumSpaces)
+	for s, rev := range r {
+		named[spaceNames[s]] = rev
+	}
+	return json.Marshal(named)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes; a space that it does not know is
+// left out, one that is not there is 0.
+func (r *Revisions) UnmarshalJSON(b []byte) error {
+	var named map[string]int64
+	if err := json.Unmarshal(b, &named); err != nil {
+		return err
+	}
+	for s, name := range spaceNames {
+		r[s] = named[name]
+	}
+	return nil
+}
