@@ -7,7 +7,11 @@
 // Methods whose name ends in Mut copy what they visit; readers must not call them.
 package cow
 
-import "github.com/tidwall/btree"
+import (
+	"unsafe"
+
+	"github.com/tidwall/btree"
+)
 
 // Map is an ordered map. The zero Map is empty and ready.
 type Map[K ordered, V any] = btree.Map[K, V]
@@ -22,16 +26,27 @@ type ordered interface {
 	~int | ~int64 | ~uint64 | ~string
 }
 
-// degree makes nodes of 11 to 23 items. The library's 32 searches and scans a
-// little faster and packs a little denser; but a write after a copy copies every
-// node on its way, and at 32 that was most of what a put cost.
-const degree = 12
+// nodeBytes is what the items of a full node take. A write after a copy copies every
+// node on its way down: larger nodes make that dear, and were most of what a put
+// cost; smaller ones make more of them, and deeper trees to search.
+const nodeBytes = 576
+
+// degreeFor is the degree that gives nodes of nodeBytes for items of a size; a node
+// holds up to twice the degree.
+func degreeFor(itemBytes uintptr) int {
+	return min(max(nodeBytes/2/int(max(itemBytes, 1)), 8), 32)
+}
 
 // NewMap returns an empty map for keys that are copied often. The zero Map has
 // larger nodes, which suits maps that are not.
-func NewMap[K ordered, V any]() *Map[K, V] { return btree.NewMap[K, V](degree) }
+func NewMap[K ordered, V any]() *Map[K, V] {
+	var k K
+	var v V
+	return btree.NewMap[K, V](degreeFor(unsafe.Sizeof(k) + unsafe.Sizeof(v)))
+}
 
 // NewTree returns an empty set ordered by less, without a lock of its own.
 func NewTree[T any](less func(a, b T) bool) *Tree[T] {
-	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true, Degree: degree})
+	var item T
+	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true, Degree: degreeFor(unsafe.Sizeof(item))})
 }
