@@ -2,6 +2,7 @@ package raftstore
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 
 	"herald/registry"
@@ -45,7 +46,7 @@ func (t *tenure) compact(v *mvcc.View, space registry.Space, rev int64) bool {
 		Compact: &mvcc.Compact{Space: space, Revision: rev},
 	})
 	// Someone else may have compacted meanwhile.
-	if err != nil && t.ctx.Err() == nil && !errors.Is(err, registry.ErrCompacted) {
+	if err != nil && t.ctx.Err() == nil && !errors.Is(err, registry.ErrCompacted) && !errors.Is(err, registry.ErrStopped) {
 		t.s.cfg.Log.Warn("cannot compact history", "space", space.String(), "revision", rev, "error", err)
 	}
 	return err == nil
@@ -66,32 +67,37 @@ func (t *tenure) relieve() bool {
 	if limit == 0 || before <= t.s.crowdedAt() {
 		return true
 	}
-	now := before
+	now, upTo := before, v.Revisions()
 	for now > limit-limit/8 && t.ctx.Err() == nil {
 		// What was compacted comes back bit by bit, with entries that are applied. Only when
-		// no more does is it known how much there is still to give up.
-		last := now
+		// all has is it known how much there is still to give up.
 		if _, err := t.barrier(); err != nil {
 			return false
 		}
 		v = t.s.machine.View()
-		if now = v.Size().Memory(); now >= last && !t.compactHalf(v) {
+		size := v.Size()
+		now = size.Memory()
+		if !size.Unswept && !t.compactHalf(v, upTo) {
 			break
 		}
 	}
-	if now < before {
-		t.s.cfg.Log.Info("gave up history to stay within the memory limit", "bytes_before", before, "bytes", now, "limit", limit)
+	relieved := now <= limit-limit/8
+	level := slog.LevelInfo
+	if !relieved {
+		level = slog.LevelDebug // it is tried again and again, and puts are being refused
 	}
-	return now <= limit-limit/8
+	t.s.cfg.Log.Log(t.ctx, level, "gave up history to stay within the memory limit", "bytes_before", before, "bytes", now, "limit", limit)
+	return relieved
 }
 
-// compactHalf compacts the older half of each space's history, and reports whether there
-// was any.
-func (t *tenure) compactHalf(v *mvcc.View) (some bool) {
+// compactHalf compacts the older half of each space's history up to a revision, and
+// reports whether there was any. What is written meanwhile is not in that: giving
+// it up as it comes would never end.
+func (t *tenure) compactHalf(v *mvcc.View, upTo registry.Revisions) (some bool) {
 	for space := range registry.Space(registry.NumSpaces) {
 		// A space that was never compacted begins at 1, where it is empty.
-		kept := v.Revision(space) - max(v.Compacted(space), 1)
-		if kept > 0 && t.compact(v, space, v.Revision(space)-kept/2) {
+		kept := upTo[space] - max(v.Compacted(space), 1)
+		if kept > 0 && t.compact(v, space, upTo[space]-kept/2) {
 			some = true
 		}
 	}

@@ -207,14 +207,12 @@ func (p *proposer) enqueueSlowly(ctx context.Context, pr *proposal) error {
 // take returns the outcome of a proposal that has ended.
 func (p *proposer) take(pr *proposal) (mvcc.Result, error) {
 	r, err := pr.result, pr.err
-	pr.timer.Stop()
 	p.recycle(pr)
 	return r, err
 }
 
 // discard ends a proposal that has not entered the queue.
 func (p *proposer) discard(pr *proposal) {
-	pr.timer.Stop()
 	if pr.after != nil {
 		pr.after()
 	}
@@ -222,6 +220,9 @@ func (p *proposer) discard(pr *proposal) {
 }
 
 func (p *proposer) recycle(pr *proposal) {
+	// Also for one that was abandoned: a tick left over would end the wait of the
+	// next one, which may be patient and never set the timer.
+	pr.timer.Stop()
 	// One huge command should not hold its memory for ever.
 	if cap(pr.buf) > 64<<10 {
 		pr.buf = nil

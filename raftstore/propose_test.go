@@ -304,3 +304,38 @@ func TestConcurrentProposals(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestPatientProposalIgnoresAnAbandonedOnesTimer has a patient proposal reuse what a
+// client that hung up left behind.
+func TestPatientProposalIgnoresAnAbandonedOnesTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, r := newFakeProposer(t, 5*time.Second)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- proposeKey(ctx, p, "a") }()
+		synctest.Wait()
+		cancel() // while the entry is in flight
+		if err := <-done; !errors.Is(err, registry.ErrTimeout) {
+			t.Errorf("abandoned in flight: %v", err)
+		}
+		r.commit(<-r.entries)
+		synctest.Wait()
+		time.Sleep(10 * time.Second)
+		got := make(chan error, 1)
+		go func() {
+			_, err := p.propose(context.Background(), putCommand("b"), proposeOptions{limit: 1 << 20, patient: true})
+			got <- err
+		}()
+		synctest.Wait()
+		select {
+		case err := <-got:
+			t.Errorf("it gave up before raft had answered: %v", err)
+		default:
+		}
+		for len(r.entries) > 0 {
+			r.commit(<-r.entries)
+		}
+		synctest.Wait()
+		p.stop()
+	})
+}

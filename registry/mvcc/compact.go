@@ -80,6 +80,16 @@ func (s *State) sweepSpace(id registry.Space, budget int) int {
 	return budget
 }
 
+// unswept reports whether any space has compacted history left to remove.
+func (s *State) unswept() bool {
+	for id := range s.spaces {
+		if max(s.swept.next[id].rev, firstRevision+1) <= s.spaces[id].compacted {
+			return true
+		}
+	}
+	return false
+}
+
 // forget removes a superseded version or a tombstone, unless it is nil.
 func (s *State) forget(id registry.Space, r *record) {
 	if r == nil {

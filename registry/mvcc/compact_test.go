@@ -122,3 +122,27 @@ func TestCompactAcrossChunks(t *testing.T) {
 		t.Errorf("%d chunks are left", n)
 	}
 }
+
+func TestUnsweptUntilEverythingCompactedIsGone(t *testing.T) {
+	s := New()
+	const n = 1000
+	for i := range n {
+		s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "k", Value: fmt.Append(nil, i)}}}}})
+	}
+	if s.Publish().Size().Unswept {
+		t.Error("unswept before anything was compacted")
+	}
+	s.Apply(&Command{Compact: &Compact{Revision: s.spaces[0].rev}})
+	if !s.Publish().Size().Unswept {
+		t.Error("a thousand versions were swept at once")
+	}
+	for i := 0; s.Publish().Size().Unswept; i++ {
+		if i > n {
+			t.Fatal("never swept")
+		}
+		s.SetApplied(uint64(i))
+	}
+	if left := s.View().Size().Spaces[0].Versions; left != 0 {
+		t.Errorf("swept, but %d versions are left", left)
+	}
+}

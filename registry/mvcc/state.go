@@ -167,7 +167,7 @@ func (s *State) View() *View { return s.view.Load() }
 // Publish freezes the state as it is and makes that its View. It takes constant
 // time; what the writer changes afterwards, it copies first.
 func (s *State) Publish() *View {
-	v := &View{image: s.image}
+	v := &View{image: s.image, unswept: s.unswept()}
 	old := s.view.Load()
 	if old == nil {
 		old, s.changed = v, ^change(0)

@@ -7,6 +7,7 @@ import "herald/registry"
 // anyone up. What it costs is the memory of what has changed since.
 type View struct {
 	image
+	unswept bool // see Size
 }
 
 // Applied is the raft index of the last entry that the view contains.
@@ -126,6 +127,8 @@ func (v *View) LeaseKeys(id registry.LeaseID) []registry.LeasedKey {
 type Size struct {
 	Spaces [registry.NumSpaces]SpaceSize
 	Leases int
+	// Unswept says that history which compaction gave up is still to be removed.
+	Unswept bool
 }
 
 // SpaceSize is how much one space holds.
@@ -142,7 +145,7 @@ type SpaceSize struct {
 
 // Size is how much the view holds.
 func (v *View) Size() Size {
-	size := Size{Leases: v.leases.Len()}
+	size := Size{Leases: v.leases.Len(), Unswept: v.unswept}
 	for id := range v.spaces {
 		s := &v.spaces[id]
 		size.Spaces[id] = SpaceSize{
