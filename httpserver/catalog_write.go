@@ -57,7 +57,8 @@ func (s *surface) wrote(ctx context.Context, q *request, res registry.TxnResult)
 // registration is what a CatalogRegistration comes to.
 type registration struct {
 	node     registry.Node
-	keepNode bool // leaves a node that is there as it is
+	ownID    string // the node's ID as the registration gave it
+	keepNode bool   // leaves a node that is there as it is
 	instance *registry.Instance
 	checks   []registry.Check
 	// moved are the checks' records under services they were of before.
@@ -83,7 +84,7 @@ func newRegistration(body *api.CatalogRegistration, x *catalog.Index) (*registra
 	case body.ID != "" && !validUUID.MatchString(body.ID):
 		return nil, refusef(http.StatusInternalServerError, "Bad node ID: %q is not a UUID", body.ID)
 	}
-	r := &registration{keepNode: body.SkipNodeUpdate, node: registry.Node{
+	r := &registration{keepNode: body.SkipNodeUpdate, ownID: strings.ToLower(body.ID), node: registry.Node{
 		Name: body.Node, ID: strings.ToLower(body.ID), Address: body.Address,
 		TaggedAddresses: body.TaggedAddresses, Meta: body.NodeMeta,
 	}}
@@ -280,6 +281,14 @@ func (r *registration) txn(lease registry.LeaseID) registry.Txn {
 	return registry.Txn{Then: ops}
 }
 
+// fresh is the node if it does not exist when the registration is applied: what was
+// taken over from a record that has gone meanwhile is then nobody's.
+func (r *registration) fresh() registry.Node {
+	n := r.node
+	n.ID = r.ownID
+	return n
+}
+
 // nodeOp writes the node. One that an agent keeps alive stays the agent's: its
 // record keeps its lease unless another was asked for.
 func (r *registration) nodeOp(lease registry.LeaseID) registry.Op {
@@ -288,7 +297,7 @@ func (r *registration) nodeOp(lease registry.LeaseID) registry.Op {
 			Space: registry.SpaceCatalog, KeyRange: registry.One(catalog.NodeKey(r.node.Name)),
 			Target: registry.CompareCreate, Int: 0,
 		}},
-		Then: []registry.Op{catalog.PutNode(r.node, lease)},
+		Then: []registry.Op{catalog.PutNode(r.fresh(), lease)},
 	}
 	if !r.keepNode {
 		again := catalog.PutNode(r.node, lease)

@@ -24,15 +24,20 @@ const dialTimeout = 2 * time.Second
 
 // answerTimeout bounds how long a server may take until its answer begins, beyond
 // what the request asks it to wait and the time that the client takes to send its
-// body. It is above catalogTimeout, the longest that a server allows itself, so
-// that a server that has something to say is heard.
-const answerTimeout = catalogTimeout + 2*time.Second
+// body. For a read it is above catalogTimeout, the longest that a server waits for
+// its catalog, so that a server that has something to say is heard. A write can
+// wait for that, for the log, and for the catalog again; it has only one chance,
+// so it is given longer.
+const (
+	answerTimeout      = catalogTimeout + 2*time.Second
+	writeAnswerTimeout = 4 * answerTimeout
+)
 
 // forwarder passes requests on to the servers: to the one that answered last, and
 // when it cannot be reached to the next.
 type forwarder struct {
 	node      string
-	patience  time.Duration // answerTimeout
+	patience  time.Duration // answerTimeout, and for writes four times that
 	servers   []*url.URL
 	preferred atomic.Uint32 // index of the server that was reached last
 	transport *http.Transport
@@ -145,6 +150,9 @@ func (e *silent) Error() string {
 func (f *forwarder) RoundTrip(r *http.Request) (*http.Response, error) {
 	un := &unreachable{}
 	allowed := f.patience + waitOf(r)
+	if r.Method != http.MethodGet {
+		allowed = f.patience * (writeAnswerTimeout / answerTimeout)
+	}
 	first := f.preferred.Load()
 	for i := range f.servers {
 		at := (int(first) + i) % len(f.servers)

@@ -101,6 +101,9 @@ func (p *program) kvPut(r *remote) *cobra.Command {
 	cas := cmd.Flags().Int64("cas", -1, "write only if the key's modify index is this; 0: only if it does not exist")
 	ttl := cmd.Flags().Duration("ttl", 0, "delete the key after that long, by a lease made for it")
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
+		if cmd.Flags().Changed("cas") && *cas < 0 {
+			return &usageError{fmt.Errorf("--cas is %d: an index is 0 or more", *cas)}
+		}
 		value, err := p.valueArgument(cmd, a)
 		if err != nil {
 			return err
@@ -113,9 +116,6 @@ func (p *program) kvPut(r *remote) *cobra.Command {
 		if !cmd.Flags().Changed("cas") {
 			_, err = c.KV().Put(cmd.Context(), a[0], value, o)
 			return err
-		}
-		if *cas < 0 {
-			return &usageError{fmt.Errorf("--cas is %d: an index is 0 or more", *cas)}
 		}
 		res, err := c.KV().CompareAndSwap(cmd.Context(), a[0], value, uint64(*cas), o)
 		if err == nil && !res.Written {

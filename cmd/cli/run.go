@@ -60,7 +60,7 @@ func (p *program) serverCommand() *cobra.Command {
 			return err
 		}
 		if c.core.DataDir == "" {
-			return errNoDataDir
+			return &usageError{errNoDataDir}
 		}
 		if c.core.Raft.BootstrapExpect != 1 || len(c.core.Join) > 0 {
 			return errors.New("this version runs a cluster of one server: leave join unset and raft.bootstrap_expect at 1")
@@ -90,7 +90,7 @@ lease: when the agent dies, all of it is gone after --ttl.`,
 			return err
 		}
 		if len(c.core.Join) == 0 {
-			return errors.New("no servers to advertise to: give the HTTP address of one with --join")
+			return &usageError{errors.New("no servers to advertise to: give the HTTP address of one with --join")}
 		}
 		if c.enabled("doors", "dns") {
 			return errors.New("doors.dns.enabled: an agent holds no copy of the catalog in this version and cannot answer DNS; ask a server")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"herald/agent"
 	"herald/raftstore"
@@ -21,6 +22,8 @@ type Node struct {
 	agent   *agent.Agent
 	metrics *metrics
 	doors   []NamedDoor
+
+	advertised atomic.Bool // the agent's records were in the catalog once
 }
 
 // Open takes everything the process needs: it opens the store, loads what the
@@ -121,12 +124,15 @@ func (n *Node) Ready() error {
 			return errors.New("catching up with the leader")
 		}
 	}
-	if s := n.agent.Sync(); !s.InSync {
+	// Once advertised is enough: that a check has changed and is not in the catalog yet
+	// makes a process no less able to serve.
+	if s := n.agent.Sync(); !s.InSync && !n.advertised.Load() {
 		if s.LastError != "" {
 			return fmt.Errorf("this node is not in the catalog yet: %s", s.LastError)
 		}
 		return errors.New("this node is not in the catalog yet")
 	}
+	n.advertised.Store(true)
 	if n.store != nil && n.catalog.Index().Node(n.cfg.Agent.Node.Name) == nil {
 		return errors.New("reading the catalog")
 	}
