@@ -71,15 +71,11 @@ func (p *program) kvGet(r *remote) *cobra.Command {
 	out := p.outputFlag(cmd)
 	consistency := consistencyFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
-		c, err := r.client()
+		c, read, err := r.reader(consistency)
 		if err != nil {
 			return err
 		}
-		mode, err := consistency()
-		if err != nil {
-			return err
-		}
-		kv, _, err := c.KV().Get(cmd.Context(), a[0], client.ReadOptions{Consistency: mode})
+		kv, _, err := c.KV().Get(cmd.Context(), a[0], read)
 		if err != nil {
 			return err
 		}
@@ -166,15 +162,11 @@ func (p *program) kvList(r *remote) *cobra.Command {
 	out := p.outputFlag(cmd)
 	consistency := consistencyFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
-		c, err := r.client()
+		c, read, err := r.reader(consistency)
 		if err != nil {
 			return err
 		}
-		mode, err := consistency()
-		if err != nil {
-			return err
-		}
-		kvs, _, err := c.KV().List(cmd.Context(), optional(a), client.ReadOptions{Consistency: mode})
+		kvs, _, err := c.KV().List(cmd.Context(), optional(a), read)
 		if err != nil {
 			return err
 		}

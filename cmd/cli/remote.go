@@ -47,6 +47,16 @@ func (r *remote) client() (*client.Client, error) {
 	}})
 }
 
+// reader is a client for a command that reads, and how it is to read.
+func (r *remote) reader(consistency func() (client.Consistency, error)) (*client.Client, client.ReadOptions, error) {
+	mode, err := consistency()
+	if err != nil {
+		return nil, client.ReadOptions{}, err
+	}
+	c, err := r.client()
+	return c, client.ReadOptions{Consistency: mode}, err
+}
+
 // commandTimeout bounds the commands that ask once.
 const commandTimeout = 15 * time.Second
 

@@ -28,17 +28,12 @@ func (p *program) serviceList(r *remote) *cobra.Command {
 	out := p.outputFlag(cmd)
 	consistency := consistencyFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
-		c, err := r.client()
+		c, read, err := r.reader(consistency)
 		if err != nil {
 			return err
 		}
 		ctx, cancel := once(cmd)
 		defer cancel()
-		mode, err := consistency()
-		if err != nil {
-			return err
-		}
-		read := client.ReadOptions{Consistency: mode}
 		if len(a) == 1 {
 			return listInstances(ctx, c, out, a[0], read)
 		}
