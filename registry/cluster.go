@@ -17,16 +17,59 @@ const (
 // Member is one server of the cluster.
 type Member struct {
 	ID       string   `json:"id"`
-	Name     string   `json:"name"`
+	Name     string   `json:"name"`    // "" if it was never heard
 	Address  string   `json:"address"` // of the peer port
 	Suffrage Suffrage `json:"suffrage"`
 	Leader   bool     `json:"leader"`
+
+	// Alive says that the member answered when it was asked; the fields below are what
+	// it said. Error is why it did not.
+	Alive   bool   `json:"alive"`
+	Error   string `json:"error,omitempty"`
+	Version string `json:"version,omitempty"`
+	Term    uint64 `json:"term,omitempty"`
+	// LastIndex is the last entry in its log, Applied the last that its state contains.
+	LastIndex uint64 `json:"last_index,omitempty"`
+	Applied   uint64 `json:"applied,omitempty"`
+	// Lag is how many entries its log is behind the leader's.
+	Lag uint64 `json:"lag"`
+}
+
+// Tolerance is how many servers a cluster can lose.
+type Tolerance struct {
+	Voters int `json:"voters"`
+	Quorum int `json:"quorum"` // how many voters must be alive to write
+	Alive  int `json:"alive"`  // how many are
+	// Failures is how many more voters may fail now before writes stop; below 0 they
+	// have stopped.
+	Failures int `json:"failures"`
+	// Even says that the number of voters is even: one of them buys nothing, since
+	// one fewer would survive as many failures.
+	Even bool `json:"even"`
+}
+
+// ToleranceOf says how many servers of a cluster may fail.
+func ToleranceOf(members []Member) Tolerance {
+	var t Tolerance
+	for i := range members {
+		if members[i].Suffrage != Voter {
+			continue
+		}
+		t.Voters++
+		if members[i].Alive {
+			t.Alive++
+		}
+	}
+	t.Quorum = t.Voters/2 + 1
+	t.Failures = t.Alive - t.Quorum
+	t.Even = t.Voters > 0 && t.Voters%2 == 0
+	return t
 }
 
 // Status is how the cluster looks from this server.
 type Status struct {
 	ID        string `json:"id"`
-	ClusterID string `json:"cluster_id"`
+	ClusterID string `json:"cluster_id"`     // "" while it is part of none
 	Leader    string `json:"leader"`         // the leader's id, "" if none is known
 	LeaderAt  string `json:"leader_address"` // its peer address
 	IsLeader  bool   `json:"is_leader"`
@@ -36,8 +79,8 @@ type Status struct {
 	LastIndex uint64 `json:"last_index"`
 	Committed uint64 `json:"committed"`
 	Applied   uint64 `json:"applied"`
-	// LastContact is the time since this server heard from the leader, 0 on the
-	// leader itself.
+	// LastContact is how old this server's state may be: the time since it last
+	// contained all that the leader had committed, 0 on the leader itself.
 	LastContact time.Duration `json:"last_contact"`
 	// Ready says that a leader is known and this server has caught up with it
 	// once since it started.
@@ -48,6 +91,8 @@ type Status struct {
 // Cluster is who the servers are.
 type Cluster interface {
 	Status() Status
+	// Members asks every server how it is, for a second at most, and returns them by
+	// name. It needs no leader.
 	Members(ctx context.Context) ([]Member, error)
 	// WaitReady blocks until Status().Ready or ctx ends.
 	WaitReady(ctx context.Context) error

@@ -62,6 +62,21 @@ var (
 	ErrTimeout = errors.New("request timed out; a write may still take effect")
 	// ErrStopped is returned once the store is closing.
 	ErrStopped = errors.New("store is stopped")
+	// ErrDiskFull is returned to writes while the leader's disk has no room for the
+	// log. Nothing was written; reads go on. It heals when there is space. Wrapped
+	// with the path and the space left.
+	ErrDiskFull = errors.New("no space left for the log")
+)
+
+// Membership.
+var (
+	// ErrMemberNotFound is returned when no server of that id is part of the cluster.
+	ErrMemberNotFound = errors.New("no such server in the cluster")
+	// ErrMembership is returned when the cluster cannot change so. Wrapped with why.
+	ErrMembership = errors.New("the cluster cannot change so")
+	// ErrForeignCluster is returned when a server that was asked belongs to another
+	// cluster, or is another server than was meant.
+	ErrForeignCluster = errors.New("a server of another cluster, or another server, answered")
 )
 
 // Data on disk. Each is wrapped with the path, and what to do.

@@ -24,6 +24,9 @@ type Host struct {
 	Store registry.Store
 	// Cluster is who the servers are. In an agent's process it is nil.
 	Cluster registry.Cluster
+	// Operator changes who the servers are. In an agent's process it is nil, and
+	// where the store cannot.
+	Operator registry.Operator
 	// Catalog is the live catalog.
 	Catalog *catalog.Catalog
 	// Agent is the local agent.

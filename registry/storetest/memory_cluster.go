@@ -33,7 +33,7 @@ func (m *Memory) Members(ctx context.Context) ([]registry.Member, error) {
 	if _, err := m.view(ctx, registry.Linearizable); err != nil {
 		return nil, err
 	}
-	return []registry.Member{{ID: memoryID, Name: memoryID, Suffrage: registry.Voter, Leader: true}}, nil
+	return []registry.Member{{ID: memoryID, Name: memoryID, Suffrage: registry.Voter, Leader: true, Alive: true}}, nil
 }
 
 // WaitReady is part of registry.Cluster.

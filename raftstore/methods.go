@@ -1,0 +1,25 @@
+package raftstore
+
+// The methods of the RPC between servers. A number, once released, keeps its meaning.
+const (
+	// What only the leader can do, asked by a follower on behalf of its callers.
+	methodPropose   = 1
+	methodReadIndex = 2
+	methodGrant     = 3
+	methodKeepAlive = 4
+	methodRemaining = 5
+
+	// What the leader asks of followers.
+	methodConfirm = 8 // are you still in my term?
+	methodCommit  = 9 // one way: the log is committed up to here
+
+	// Membership.
+	methodDescribe = 16 // who are you, and how far is your log?
+	methodInvite   = 17 // become part of this new cluster
+	methodJoin     = 18 // take me in, or know my new address
+	methodRemove   = 19
+	methodTransfer = 20
+
+	// Streams.
+	methodRestore = 32
+)
