@@ -85,12 +85,17 @@ func appendLeaseRemaining(b []byte, r LeaseRemaining) []byte {
 func DecodeCommand(b []byte) (Command, error) {
 	c, err := decodeCommand(b)
 	if err != nil {
-		if errors.Is(err, wire.ErrMalformed) {
-			err = fmt.Errorf("%w: command: %w", registry.ErrCorrupt, err)
-		}
-		return Command{}, err
+		return Command{}, malformed("command", err)
 	}
 	return c, nil
+}
+
+// malformed is err, which is ErrCorrupt if it was met in bytes that no version wrote.
+func malformed(what string, err error) error {
+	if errors.Is(err, wire.ErrMalformed) {
+		return fmt.Errorf("%w: %s: %w", registry.ErrCorrupt, what, err)
+	}
+	return err
 }
 
 func decodeCommand(b []byte) (Command, error) {

@@ -169,6 +169,12 @@ func TestModel(t *testing.T) {
 			restored.SetApplied(uint64(i))
 			checkResult(t, "lasting replica", got, want)
 			checkResult(t, "restored replica", again, want)
+			sent, err := DecodeResult(again.AppendTo(nil))
+			if err != nil {
+				t.Fatalf("decode the result that was encoded: %v", err)
+			}
+			sent.Err = again.Err
+			checkResult(t, "result that was sent on", sent, want)
 			if rapid.IntRange(0, 9).Draw(t, "hold a view") == 0 {
 				held[before] = dump(before)
 			}
