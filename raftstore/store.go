@@ -117,6 +117,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.stores.close)
+	s.stores.log = stallable(s.stores.log)
 	if o.log != nil {
 		s.stores.log = o.log(s.stores.log)
 	}
