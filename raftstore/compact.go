@@ -23,7 +23,7 @@ func (t *tenure) compactLoop() {
 		case <-ticker.C:
 			v := t.s.machine.View()
 			for space := range registry.Space(registry.NumSpaces) {
-				t.compact(v, space, t.s.compactTo(v, space, time.Now()))
+				t.compact(v, space, t.s.compactTo(v, space, now()))
 			}
 			t.relieve()
 		case <-t.s.crowded:

@@ -209,7 +209,7 @@ func (t *tenure) barrier() (uint64, error) {
 // entry of this term only (the fence), which is before that leader's barrier: nobody has
 // answered, or will answer, a keepalive against it (see leaseClock, "Across leaders").
 func (t *tenure) command(c mvcc.Command) (mvcc.Result, error) {
-	c.Origin.When = time.Now()
+	c.Origin.When = now()
 	return t.s.proposer.propose(t.ctx, &c, proposeOptions{fence: t.term, limit: maxMaxRequestBytes, patient: true})
 }
 

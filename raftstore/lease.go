@@ -89,7 +89,7 @@ type leaseBatch struct {
 }
 
 func newLeaseClock(cfg LeaseConfig) *leaseClock {
-	return &leaseClock{cfg: cfg, wall: time.Now, granting: make(map[registry.LeaseID]int)}
+	return &leaseClock{cfg: cfg, wall: now, granting: make(map[registry.LeaseID]int)}
 }
 
 // lead starts the clock with every lease of the state. The view must contain all that

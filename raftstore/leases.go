@@ -112,7 +112,7 @@ func (l localLeader) keepAlive(ctx context.Context, id registry.LeaseID) (regist
 // leader gives it its full time.
 func (l localLeader) clearCheckpoint(ctx context.Context, term uint64, id registry.LeaseID, b *leaseBatch) error {
 	c := checkpointCommand([]mvcc.LeaseRemaining{{ID: id}})
-	c.Origin.When = time.Now()
+	c.Origin.When = now()
 	_, err := l.proposer.propose(ctx, &c, proposeOptions{fence: term, limit: l.cfg.MaxRequestBytes})
 	if err != nil {
 		// Should it take effect after all, the lease only lives longer.

@@ -326,7 +326,7 @@ func (s *Store) Close() error {
 // origin is who makes the calls of ctx, now.
 func origin(ctx context.Context) registry.Origin {
 	c := registry.CallerFrom(ctx)
-	return registry.Origin{Who: c.Identity, Why: c.Reason, When: time.Now()}
+	return registry.Origin{Who: c.Identity, Why: c.Reason, When: now()}
 }
 
 func (s *Store) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
