@@ -46,7 +46,7 @@ var directions = []allowance{
 		why: "what a plugin is offered must not drag in how any of it is done"},
 	{dir: "registry/storetest", imports: []string{"registry", "registry/mvcc", "registry/watch"},
 		why: "the suite must not know the stores it judges; its own store in memory is the state machine and the hub"},
-	{dir: "raftstore", imports: []string{"registry", "registry/mvcc", "registry/watch"},
+	{dir: "raftstore", imports: []string{"registry", "registry/mvcc", "registry/watch", "registry/wire"},
 		why: "replication never sees a protocol, nor what the keys mean"},
 	{dir: "httpserver",
 		imports: []string{"registry", "registry/catalog", "registry/definition", "registry/plugin", "httpserver/api"},
