@@ -215,11 +215,11 @@ func nothingLeftForLater(t *tree) []violation {
 }
 
 // registrationInSetup wants what init functions register in files called setup.go, where a reader looks
-// for it. Choosing among what is registered is for cmd.
+// for it. Choosing among what is registered is for cmd, and for the programs that take its place.
 func registrationInSetup(t *tree) []violation {
 	var bad []violation
 	for _, f := range t.files {
-		if f.test || path.Base(f.path) == "setup.go" || under(f.dir, "cmd") {
+		if f.test || path.Base(f.path) == "setup.go" || under(f.dir, "cmd") || f.ast.Name.Name == "main" {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
