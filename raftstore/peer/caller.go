@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 
 	"herald/registry"
@@ -45,7 +44,7 @@ type outcome struct {
 	err     error // the connection's; kind is then 0
 }
 
-var calls = sync.Pool{New: func() any { return &call{done: make(chan outcome, 1)} }}
+func newCall() any { return &call{done: make(chan outcome, 1)} }
 
 // errGone says that a connection ended before a request was put on it, so that another one
 // may be tried.
@@ -90,11 +89,11 @@ func (c *caller) call(ctx context.Context, m Method, req []byte) ([]byte, error)
 	if err != nil {
 		return nil, notSent(c.to, err)
 	}
-	w := calls.Get().(*call)
+	w := c.port.callPool.Get().(*call)
 	c.mu.Lock()
 	if err := c.waitRoomLocked(ctx); err != nil || c.err != nil {
 		c.mu.Unlock()
-		calls.Put(w)
+		c.port.callPool.Put(w)
 		if err != nil {
 			return nil, notSent(c.to, err)
 		}
@@ -112,12 +111,12 @@ func (c *caller) call(ctx context.Context, m Method, req []byte) ([]byte, error)
 	case o = <-w.done:
 	case <-ctx.Done():
 		if err := c.abandon(id, w, context.Cause(ctx)); err != nil {
-			calls.Put(w)
+			c.port.callPool.Put(w)
 			return nil, err
 		}
 		o = <-w.done // it is there, or about to be
 	}
-	calls.Put(w)
+	c.port.callPool.Put(w)
 	switch o.kind {
 	case kindResponse:
 		return o.payload, nil

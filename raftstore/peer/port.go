@@ -33,6 +33,10 @@ type Port struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	// callPool is not global: the channels in it belong to this port (and, in tests, to
+	// its synctest bubble).
+	callPool sync.Pool
+
 	// Written before Serve, then only read.
 	calls   [256]endpoint
 	streams [256]StreamHandler
@@ -70,6 +74,7 @@ func Listen(cfg Config) (*Port, error) {
 	if cfg.Advertise != "" {
 		p.advertise = namedAddr(cfg.Advertise)
 	}
+	p.callPool.New = newCall
 	p.raft = newRaftStreams(p)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.beat)

@@ -97,14 +97,12 @@ func (c *conn) Write(b []byte) (int, error) {
 			return n, c.fail("write", c.broken)
 		case p.shut:
 			return n, c.fail("write", syscall.EPIPE)
-		case len(b) == 0:
+		case n == len(b):
 			return n, nil
 		case p.sent < window:
 			m := min(len(b)-n, window-p.sent)
 			p.send(append([]byte(nil), b[n:n+m]...), nil)
-			if n += m; n == len(b) {
-				return n, nil
-			}
+			n += m
 			continue
 		}
 		p.changed.Wait()
