@@ -55,6 +55,12 @@ type Config struct {
 	LeaderLeaseTimeout time.Duration
 	// PeerTimeout bounds the input and output of one message between servers.
 	PeerTimeout time.Duration
+	// DiskStallTimeout is how long an append to the log may hang before a leader gives
+	// up leadership.
+	DiskStallTimeout time.Duration
+	// DiskReserve is how many bytes must be free on the data directory's disk for commands
+	// to be taken (registry.ErrDiskFull); 0 does not look.
+	DiskReserve int64
 
 	// A snapshot is taken once the log has grown by SnapshotEntries entries (looked
 	// at every SnapshotInterval to twice that) or by SnapshotBytes bytes (at once).
@@ -145,6 +151,8 @@ func DefaultConfig() Config {
 		ElectionTimeout:    time.Second,
 		LeaderLeaseTimeout: 500 * time.Millisecond,
 		PeerTimeout:        10 * time.Second,
+		DiskStallTimeout:   2 * time.Second,
+		DiskReserve:        96 << 20, // the next segment is allocated whole
 		SnapshotEntries:    65536,
 		SnapshotInterval:   30 * time.Second,
 		SnapshotBytes:      256 << 20,
@@ -182,6 +190,8 @@ func (c *Config) Validate() error {
 	bad(c.HeartbeatTimeout < c.LeaderLeaseTimeout, "heartbeat timeout %v is below the leader lease timeout %v: a leader would outlive its followers' patience", c.HeartbeatTimeout, c.LeaderLeaseTimeout)
 	bad(c.ElectionTimeout < c.HeartbeatTimeout, "election timeout %v is below the heartbeat timeout %v", c.ElectionTimeout, c.HeartbeatTimeout)
 	bad(c.PeerTimeout <= 0, "peer timeout is %v, want more than 0", c.PeerTimeout)
+	bad(c.DiskStallTimeout < 100*time.Millisecond, "disk stall timeout is %v, want at least 100ms", c.DiskStallTimeout)
+	bad(c.DiskReserve < 0, "disk reserve is %d bytes, want 0 (none) or more", c.DiskReserve)
 	bad(c.ProposeTimeout <= 0, "propose timeout is %v, want more than 0", c.ProposeTimeout)
 
 	bad(c.SnapshotEntries < 1, "snapshot entries is 0, want at least 1")

@@ -10,15 +10,24 @@
 //     proposals and the entries on their way through raft.
 //   - Store.followLeadership: open, by Store.loops. Input: raft's leadership changes.
 //     It begins and ends tenures, one at a time.
-//   - tenure.run, then tickLoop, expireLoop, checkpointLoop, compactLoop, correctAddress:
-//     by the tenure, which ends when leadership does. tickLoop owns the advance of the lease
-//     clock; the others propose what they find due.
-//   - verifier.run: open, by Store.loops. Input: those who wait for leadership to be confirmed.
+//   - tenure.run, then tickLoop, expireLoop, checkpointLoop, compactLoop, noticeCommits,
+//     correctAddress: by the tenure, which ends when leadership does. tickLoop owns the advance
+//     of the lease clock, noticeCommits what the followers were told; the others propose
+//     what they find due.
+//   - Store.trackLeader: open, by Store.loops. It owns who is known to lead.
+//   - shared.run, twice, for confirmations and remoteReads: open, by Store.loops. Input: those
+//     who wait for leadership to be confirmed, or for the leader's read index.
+//   - termPoll.pollVoter, one for each voter that has been asked and has not answered:
+//     termPoll.put, by termPoll.close.
+//   - Store.freshen: open, by Store.loops. It owns when the state was last up to date.
+//   - Store.followCommits: open, by Store.loops. Input: notices of the leader, and appends.
+//   - Store.watchDisk: open, by Store.loops. It owns whether this server has yielded, and
+//     whether its disk is full.
 //   - Store.snapshotByBytes: open, by Store.loops. Input: the growth of the log.
 //   - Store.supervise: open; it waits for the end of the store, its closing or its failure,
 //     and takes everything down. Close waits for it.
-//   - peerPort.run and one peerPort.route for each connection that has not said what it
-//     speaks: listenPeers, by peerPort.Close.
+//   - transport.merge: newTransport, by transport.Close.
+//   - the peer port's, and the handlers of calls: peer.Listen, by Port.Close.
 //   - raft's own (main loop, state machine, snapshots, one or more for each peer) and its
 //     transport's: raft.NewRaft, by raft's Shutdown. The state machine's calls
 //     ApplyBatch, Snapshot and Restore, and owns machine.state.

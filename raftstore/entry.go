@@ -27,6 +27,9 @@ const entryFormat = 1
 
 func appendEntryHeader(b []byte) []byte { return append(b, entryFormat) }
 
+// isBarrier says that an entry has no commands.
+func isBarrier(b []byte) bool { return len(b) == 1 }
+
 func appendCommand(b []byte, fence uint64, cmd []byte) []byte {
 	b = binary.AppendUvarint(b, fence)
 	b = binary.AppendUvarint(b, uint64(len(cmd)))

@@ -54,6 +54,8 @@ type machine struct {
 	// proposers are answered. It must not block.
 	leases  func([]leaseChange)
 	applied func(entries int, took time.Duration)
+	// published is signalled after entries were applied and published; one slot.
+	published chan struct{}
 	// snapshotted is told how each snapshot went.
 	snapshotted func(took time.Duration, err error)
 
@@ -83,7 +85,7 @@ type fencedCommand struct {
 var _ raft.BatchingFSM = (*machine)(nil)
 
 func newMachine(hubConfig watch.Config) *machine {
-	m := &machine{state: mvcc.New(), fail: func(error) {}, leases: func([]leaseChange) {}}
+	m := &machine{state: mvcc.New(), fail: func(error) {}, leases: func([]leaseChange) {}, published: make(chan struct{}, 1)}
 	m.starting.Store(true)
 	m.view.Store(m.state.Publish())
 	m.hub = watch.NewHub(m.view.Load(), hubConfig)
@@ -123,6 +125,10 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 		out[i] = m.apply(l)
 	}
 	m.publish()
+	select {
+	case m.published <- struct{}{}:
+	default:
+	}
 	if len(m.changes) > 0 {
 		m.leases(m.changes)
 	}

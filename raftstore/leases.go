@@ -26,7 +26,7 @@ func (s *Store) GrantLease(ctx context.Context, id registry.LeaseID, ttl time.Du
 		if err := c.Validate(); err != nil {
 			return registry.Lease{}, err
 		}
-		l, err := s.leader().grant(ctx, &c)
+		l, err := ask(ctx, s, func(ctx context.Context, l leader) (registry.Lease, error) { return l.grant(ctx, &c) })
 		if pick && errors.Is(err, registry.ErrLeaseExists) {
 			continue
 		}
@@ -47,7 +47,7 @@ func (l localLeader) grant(ctx context.Context, c *mvcc.Command) (registry.Lease
 			return registry.Lease{}, err
 		}
 	}
-	res, err := l.propose(ctx, c, func() { l.clock.endGrant(id) })
+	res, err := l.proposer.propose(ctx, c, proposeOptions{limit: l.cfg.MaxRequestBytes, after: func() { l.clock.endGrant(id) }})
 	return res.Lease, err
 }
 
@@ -66,7 +66,7 @@ func (s *Store) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Le
 	if err := s.enter(ctx); err != nil {
 		return registry.Lease{}, err
 	}
-	return s.leader().keepAlive(ctx, id)
+	return ask(ctx, s, func(ctx context.Context, l leader) (registry.Lease, error) { return l.keepAlive(ctx, id) })
 }
 
 func (l localLeader) keepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
@@ -142,7 +142,7 @@ func (s *Store) Lease(ctx context.Context, id registry.LeaseID, keys bool) (regi
 	if !ok {
 		return registry.Lease{}, registry.ErrLeaseNotFound
 	}
-	left, err := s.leader().remaining(ctx, id)
+	left, err := ask(ctx, s, func(ctx context.Context, l leader) (time.Duration, error) { return l.remaining(ctx, id) })
 	if err != nil {
 		return registry.Lease{}, err
 	}

@@ -145,22 +145,60 @@ type guardedLog struct {
 	// bytes counts what has been appended; grew is called with the total.
 	bytes atomic.Int64
 	grew  func(total int64)
+
+	// full is set while the disk has no room to spare: entries that carry commands are refused
+	// before the log below is touched. Those of raft itself are few and small, and
+	// keep the cluster one that can be read.
+	full atomic.Bool
+	// last is the last index that is in the log.
+	last atomic.Uint64
+	// begun is when the append under way began, in nanoseconds since epoch; 0 if none is.
+	begun atomic.Int64
+	epoch time.Time
 }
 
 var errBrokenLog = errors.New("an earlier append to the log failed")
 
-func (g *guardedLog) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) }
+// hangsFor is how long the append under way has taken; 0 if none is.
+func (g *guardedLog) hangsFor() time.Duration {
+	if at := g.begun.Load(); at != 0 {
+		return time.Since(g.epoch) - time.Duration(at)
+	}
+	return 0
+}
 
-func (g *guardedLog) StoreLogs(logs []*raft.Log) error {
+// refuse says why entries are not taken, or nil.
+func (g *guardedLog) refuse(logs []*raft.Log) error {
 	if g.broken.Load() {
 		return errBrokenLog
 	}
+	if !g.full.Load() {
+		return nil
+	}
+	for _, l := range logs {
+		if l.Type == raft.LogCommand && !isBarrier(l.Data) {
+			return registry.ErrDiskFull
+		}
+	}
+	return nil
+}
+
+func (g *guardedLog) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) }
+
+func (g *guardedLog) StoreLogs(logs []*raft.Log) error {
+	if err := g.refuse(logs); err != nil {
+		return err
+	}
 	start := time.Now()
-	if err := g.LogStore.StoreLogs(logs); err != nil {
+	g.begun.Store(max(int64(start.Sub(g.epoch)), 1))
+	err := g.LogStore.StoreLogs(logs)
+	g.begun.Store(0)
+	if err != nil {
 		g.broken.Store(true)
 		g.failed(fmt.Errorf("append to the log: %w: free or repair the disk, then start again", err))
 		return err
 	}
+	g.last.Store(logs[len(logs)-1].Index)
 	if g.appended != nil {
 		g.appended(len(logs), time.Since(start))
 	}
@@ -195,6 +233,9 @@ func (g *guardedLog) DeleteRange(first, last uint64) error {
 		}
 		last = min(last, keep-1)
 	}
+	if last >= back {
+		g.last.Store(first - 1)
+	}
 	return g.LogStore.DeleteRange(first, last)
 }
 
@@ -202,4 +243,11 @@ func (g *guardedLog) DeleteRange(first, last uint64) error {
 func (g *guardedLog) IsMonotonic() bool {
 	m, ok := g.LogStore.(raft.MonotonicLogStore)
 	return ok && m.IsMonotonic()
+}
+
+// load finds out what is in the log.
+func (g *guardedLog) load() error {
+	last, err := g.LastIndex()
+	g.last.Store(last)
+	return err
 }

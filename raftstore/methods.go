@@ -13,6 +13,9 @@ const (
 	methodConfirm = 8 // are you still in my term?
 	methodCommit  = 9 // one way: the log is committed up to here
 
+	// Asked of any server.
+	methodLeader = 12 // who leads?
+
 	// Membership.
 	methodDescribe = 16 // who are you, and how far is your log?
 	methodInvite   = 17 // become part of this new cluster

@@ -77,6 +77,8 @@ type proposer struct {
 	hooks   *Hooks
 	// notLeader says why this server cannot propose.
 	notLeader func() error
+	// admit says why no command is taken now, or nil.
+	admit func() error
 
 	queue  chan *proposal
 	flight chan entryInFlight // complete's work
@@ -100,13 +102,14 @@ type entryInFlight struct {
 	at        time.Time
 }
 
-func newProposer(r raftApplier, m *machine, timeout time.Duration, hooks *Hooks, notLeader func() error) *proposer {
+func newProposer(r raftApplier, m *machine, timeout time.Duration, hooks *Hooks, notLeader, admit func() error) *proposer {
 	p := &proposer{
 		raft:      r,
 		machine:   m,
 		timeout:   timeout,
 		hooks:     hooks,
 		notLeader: notLeader,
+		admit:     admit,
 		queue:     make(chan *proposal, queueLength),
 		flight:    make(chan entryInFlight, entriesInFlight),
 		slots:     make(chan struct{}, entriesInFlight),
@@ -144,6 +147,12 @@ func (p *proposer) stop() {
 // after is called once, unless it is nil, when it is certain whether the command has
 // taken effect; that may be after propose has returned.
 func (p *proposer) propose(ctx context.Context, c *mvcc.Command, o proposeOptions) (mvcc.Result, error) {
+	if err := p.admit(); err != nil {
+		if o.after != nil {
+			o.after()
+		}
+		return mvcc.Result{}, err
+	}
 	pr := p.pool.Get().(*proposal)
 	pr.after = o.after
 	pr.buf = c.AppendTo(pr.buf[:0])

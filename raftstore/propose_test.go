@@ -77,7 +77,7 @@ func commandsOf(t *testing.T, f *fakeFuture) (keys []string) {
 func newFakeProposer(t *testing.T, timeout time.Duration) (*proposer, *fakeRaft) {
 	m := newMachine(hubConfig)
 	r := &fakeRaft{machine: m, entries: make(chan *fakeFuture, 100)}
-	p := newProposer(r, m, timeout, &Hooks{}, func() error { return registry.ErrNoLeader })
+	p := newProposer(r, m, timeout, &Hooks{}, func() error { return registry.ErrNoLeader }, func() error { return nil })
 	p.start()
 	t.Cleanup(m.hub.Close)
 	return p, r

@@ -2,9 +2,8 @@ package raftstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -24,9 +23,9 @@ func (s *Store) linearView(ctx context.Context) (*mvcc.View, error) {
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	index, err := s.leader().readIndex(ctx)
+	index, err := ask(ctx, s, func(ctx context.Context, l leader) (uint64, error) { return l.readIndex(ctx) })
 	if err != nil {
-		return nil, err
+		return nil, s.explainRead(err)
 	}
 	if err := s.machine.waitApplied(ctx, index); err != nil {
 		return nil, fmt.Errorf("%w: log entry %d is not applied here yet: %w", registry.ErrUnavailable, index, err)
@@ -34,13 +33,30 @@ func (s *Store) linearView(ctx context.Context) (*mvcc.View, error) {
 	return s.machine.View(), nil
 }
 
+// explainRead makes one of the registry's errors of whatever kept a read from being
+// confirmed.
+func (s *Store) explainRead(err error) error {
+	switch {
+	case errors.Is(err, errSharedOver):
+		return registry.ErrStopped
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		if !withoutEffect(err) {
+			return fmt.Errorf("%w: leadership is not confirmed: %w", registry.ErrUnavailable, err)
+		}
+	}
+	return err
+}
+
+// errSharedOver ends those who wait for a shared call when the store closes.
+var errSharedOver = errors.New("the store is closing")
+
 // leads reports whether this server leads a term in which it has applied all that was
 // committed before, and the term.
 func (s *Store) leads() (term uint64, ok bool) {
 	// In this order: the term is the one that was ready, so a state of leader in
 	// between was leadership of that very term.
 	term = s.readyTerm.Load()
-	ok = term != 0 && s.raft.State() == raft.Leader && s.raft.CurrentTerm() == term
+	ok = term != 0 && s.raft.State() == raft.Leader && s.raft.CurrentTerm() == term && !s.yielded.Load()
 	return term, ok
 }
 
@@ -58,7 +74,7 @@ func (s *Store) leadsAlone() (term uint64, ok bool) {
 		if srv.Suffrage != raft.Voter {
 			continue
 		}
-		if string(srv.ID) != s.dir.id.NodeID {
+		if string(srv.ID) != s.self() {
 			return 0, false
 		}
 		self = true
@@ -69,11 +85,8 @@ func (s *Store) leadsAlone() (term uint64, ok bool) {
 
 // readIndex is localLeader's.
 func (l localLeader) readIndex(ctx context.Context) (uint64, error) {
-	v, err := l.verifier.join(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return v.index, nil
+	c, err := l.confirmations.join(ctx)
+	return c.index, err
 }
 
 // confirmLeader returns once it is certain that this server led at some moment
@@ -84,100 +97,14 @@ func (s *Store) confirmLeader(ctx context.Context) (uint64, error) {
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	v, err := s.verifier.join(ctx)
+	c, err := s.confirmations.join(ctx)
 	if err != nil {
-		return 0, err
+		return 0, s.explainRead(err)
 	}
-	return v.term, nil
+	return c.term, nil
 }
 
 // bounded is ctx with the store's own timeout.
 func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.cfg.ProposeTimeout)
-}
-
-// verifier confirms leadership for all who wait for it at once: who comes while
-// a check is under way waits for the next.
-type verifier struct {
-	s    *Store
-	wake chan struct{} // one slot
-	done chan struct{} // run has returned
-
-	mu   sync.Mutex
-	next *verification
-}
-
-// verification is one check. Its fields are set before done is closed.
-type verification struct {
-	done  chan struct{}
-	term  uint64
-	index uint64 // the commit index, taken after the check was asked for
-	err   error
-}
-
-func newVerifier(s *Store) *verifier {
-	return &verifier{s: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
-}
-
-// join returns a verification that began after the call and succeeded.
-func (v *verifier) join(ctx context.Context) (*verification, error) {
-	v.mu.Lock()
-	n := v.next
-	if n == nil {
-		n = &verification{done: make(chan struct{})}
-		v.next = n
-	}
-	v.mu.Unlock()
-	select {
-	case v.wake <- struct{}{}:
-	default:
-	}
-	select {
-	case <-n.done:
-		return n, n.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: leadership is not confirmed: %w", registry.ErrUnavailable, context.Cause(ctx))
-	case <-v.done:
-		return nil, registry.ErrStopped
-	}
-}
-
-// run makes one check after another until the store is closing.
-func (v *verifier) run() {
-	defer close(v.done)
-	for {
-		select {
-		case <-v.wake:
-		case <-v.s.closing:
-			return
-		}
-		v.mu.Lock()
-		n := v.next
-		v.next = nil
-		v.mu.Unlock()
-		if n != nil {
-			n.term, n.index, n.err = v.check()
-			close(n.done)
-		}
-	}
-}
-
-func (v *verifier) check() (term, index uint64, err error) {
-	s := v.s
-	term, ok := s.leads()
-	if !ok {
-		return 0, 0, s.notLeader()
-	}
-	// The barrier of this term is applied, so the commit index is of this term and
-	// covers all that was ever acknowledged; and the entry there is a command or a
-	// configuration, which pass through the state machine, so it will be applied.
-	index = s.raft.CommitIndex()
-	if err := s.raft.VerifyLeader().Error(); err != nil {
-		return 0, 0, s.notLeader()
-	}
-	if now, ok := s.leads(); !ok || now != term {
-		return 0, 0, s.notLeader()
-	}
-	s.confirmedAt.Store(int64(time.Since(s.started)))
-	return term, index, nil
 }

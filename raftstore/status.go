@@ -2,8 +2,6 @@ package raftstore
 
 import (
 	"context"
-	"math"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -19,7 +17,7 @@ func (s *Store) Status() registry.Status {
 		ClusterID: s.dir.id.ClusterID,
 		Leader:    string(id),
 		LeaderAt:  string(addr),
-		IsLeader:  s.raft.State() == raft.Leader,
+		IsLeader:  s.raft.State() == raft.Leader && !s.yielded.Load(),
 		Term:      s.raft.CurrentTerm(),
 		LastIndex: s.raft.LastIndex(),
 		Committed: s.raft.CommitIndex(),
@@ -31,8 +29,8 @@ func (s *Store) Status() registry.Status {
 		st.Ready = true
 	default:
 	}
-	if last := s.raft.LastContact(); !st.IsLeader && !last.IsZero() {
-		st.LastContact = time.Since(last)
+	if !st.IsLeader {
+		st.LastContact = s.age()
 	}
 	return st
 }
@@ -62,38 +60,4 @@ func (s *Store) Members(ctx context.Context) ([]registry.Member, error) {
 		members = append(members, m)
 	}
 	return members, nil
-}
-
-// WaitReady implements registry.Cluster.
-func (s *Store) WaitReady(ctx context.Context) error {
-	select {
-	case <-s.ready:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.closing:
-		return s.open()
-	}
-}
-
-func (s *Store) becomeReady() { s.readyOnce.Do(func() { close(s.ready) }) }
-
-// age bounds how old the local view may be.
-func (s *Store) age() time.Duration {
-	if _, ok := s.leadsAlone(); ok {
-		return 0
-	}
-	if _, ok := s.leads(); ok {
-		// As of the last confirmation by a quorum, a lease tick ago or less; longer
-		// ago, somebody else may lead and write.
-		if since := time.Since(s.started) - time.Duration(s.confirmedAt.Load()); since > 2*s.cfg.Leases.Tick {
-			return since
-		}
-		return 0
-	}
-	last := s.raft.LastContact()
-	if last.IsZero() {
-		return math.MaxInt64 // nothing was heard since it started
-	}
-	return time.Since(last)
 }

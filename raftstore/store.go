@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"herald/raftstore/peer"
 	"herald/registry"
 	"herald/registry/mvcc"
 	"herald/registry/watch"
@@ -23,21 +24,34 @@ type Store struct {
 	stores    stores
 	log       *guardedLog
 	snapshots raft.SnapshotStore
-	transport raft.Transport
+	port      *peer.Port
+	transport *transport
 	machine   *machine
 	raft      *raft.Raft
 	proposer  *proposer
-	verifier  *verifier
 	clock     *leaseClock
 	started   time.Time
+
+	known         atomic.Pointer[knownLeader]
+	poll          *termPoll
+	confirmations *shared[confirmation]
+	remoteReads   *shared[uint64]
+	notices       commitNotices
+	published     chan struct{} // machine.published
+
+	// yielded is set while this server leaves leadership to others: see watchDisk.
+	yielded      atomic.Bool
+	yieldChanged chan struct{} // one slot
+	freeSpace    func(path string) (int64, error)
 
 	// readyTerm is the last term in which this server, as leader, has applied all
 	// that was committed before.
 	readyTerm atomic.Uint64
-	// confirmedAt is when a quorum last confirmed leadership, as time since started.
-	confirmedAt atomic.Int64
-	ready       chan struct{}
-	readyOnce   sync.Once
+	// freshAt is when the state last contained all that was acknowledged, as time since
+	// started; 0 if it never has.
+	freshAt   atomic.Int64
+	ready     chan struct{}
+	readyOnce sync.Once
 
 	crowded    chan struct{} // one slot: memory is about to be used up, see relieve
 	logGrew    chan struct{} // one slot: the log is due for a snapshot
@@ -66,9 +80,11 @@ var hubConfig watch.Config
 
 // options replace what tests cannot use for real.
 type options struct {
-	transport raft.Transport // instead of TCP
-	servers   []raft.Server  // of a new cluster, instead of this one alone
-	log       func(raft.LogStore) raft.LogStore
+	network peer.Network  // instead of TCP
+	servers []raft.Server // of a new cluster, instead of this one alone
+	cluster string        // its id
+	log     func(raft.LogStore) raft.LogStore
+	space   func(path string) (int64, error)
 }
 
 // Open starts a server on its data directory. It returns before there is a leader;
@@ -97,7 +113,15 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		torn:    make(chan struct{}),
 		done:    make(chan struct{}),
 		failed:  make(chan struct{}),
+		notices: commitNotices{wake: make(chan struct{}, 1)},
+
+		yieldChanged: make(chan struct{}, 1),
+		freeSpace:    freeSpace,
 	}
+	if o.space != nil {
+		s.freeSpace = o.space
+	}
+	s.setKnown("", "")
 	// What is open is closed in reverse if a later step fails.
 	var undo []func() error
 	defer func() {
@@ -113,6 +137,12 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.dir.close)
+	if o.cluster != "" && s.dir.id.ClusterID != o.cluster {
+		s.dir.id.ClusterID = o.cluster
+		if err := s.dir.writeIdentity(); err != nil {
+			return nil, err
+		}
+	}
 	if s.stores, err = openStores(s.dir, &cfg); err != nil {
 		return nil, err
 	}
@@ -135,16 +165,12 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, fmt.Errorf("snapshots in %s: %w", s.dir.raft(snapshotsDir), err)
 	}
 
-	s.transport = o.transport
-	if s.transport == nil {
-		port, err := listenPeers(&cfg)
-		if err != nil {
-			return nil, err
-		}
-		t := newTransport(port, &cfg)
-		undo = append(undo, t.Close)
-		s.transport = t
+	if s.port, err = peer.Listen(s.peerConfig(o.network)); err != nil {
+		return nil, err
 	}
+	undo = append(undo, s.port.Close)
+	s.transport = newTransport(s.port, s.addressOf, &cfg)
+	undo = append(undo, s.transport.Close)
 
 	s.machine = newMachine(hubConfig)
 	undo = append(undo, func() error { s.machine.hub.Close(); return nil })
@@ -154,11 +180,13 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	s.machine.closing = s.closing
 	s.machine.applied = cfg.Hooks.Applied
 	s.machine.snapshotted = cfg.Hooks.Snapshot
+	s.published = s.machine.published
 	s.log = &guardedLog{
 		LogStore: s.stores.log,
+		epoch:    s.started,
 		keepFrom: s.oldestNeeded,
 		failed:   s.fail,
-		appended: cfg.Hooks.Appended,
+		appended: s.noteAppend,
 		grew:     s.noteLogGrowth,
 	}
 
@@ -168,15 +196,31 @@ func open(cfg Config, o options) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	if s.raft, err = raft.NewRaft(rc, s.machine, s.log, s.stores.stable, s.snapshots, s.transport); err != nil {
+	if err := s.log.load(); err != nil {
+		return nil, err
+	}
+	cache, err := raft.NewLogCache(cachedEntries, s.log)
+	if err != nil {
+		return nil, err
+	}
+	if s.raft, err = raft.NewRaft(rc, s.machine, cache, s.stores.stable, s.snapshots, s.transport); err != nil {
 		return nil, s.explainStart(err)
 	}
 	s.machine.starting.Store(false)
-	s.proposer = newProposer(s.raft, s.machine, cfg.ProposeTimeout, &s.cfg.Hooks, s.notLeader)
-	s.verifier = newVerifier(s)
+	s.proposer = newProposer(s.raft, s.machine, cfg.ProposeTimeout, &s.cfg.Hooks, s.notLeader, s.admitCommand)
+	s.poll = newTermPoll(s.port)
+	s.confirmations = newShared(s.confirm)
+	s.remoteReads = newShared(s.askReadIndex)
+	s.handleCalls()
+	s.port.Serve()
 	s.proposer.start()
 	s.loops.Go(s.followLeadership)
-	s.loops.Go(s.verifier.run)
+	s.loops.Go(s.trackLeader)
+	s.loops.Go(func() { s.confirmations.run(s.closing) })
+	s.loops.Go(func() { s.remoteReads.run(s.closing) })
+	s.loops.Go(s.freshen)
+	s.loops.Go(s.followCommits)
+	s.loops.Go(s.watchDisk)
 	s.loops.Go(s.snapshotByBytes)
 	go s.supervise()
 	s.hurryElection(rc)
@@ -236,6 +280,39 @@ func (s *Store) hurryElection(rc *raft.Config) {
 		return
 	}
 	_ = s.raft.ReloadConfig(usual)
+}
+
+// cachedEntries is how many of the newest entries are kept in memory, so that followers
+// that keep up are not served from the disk. An entry may hold a megabyte.
+const cachedEntries = 32
+
+// peerConfig is how the peer port is opened.
+func (s *Store) peerConfig(n peer.Network) peer.Config {
+	return peer.Config{
+		Address:     s.cfg.PeerAddress,
+		Advertise:   s.cfg.AdvertiseAddress,
+		Network:     n,
+		Self:        s.identity,
+		EncodeError: encodeError,
+		DecodeError: decodeError,
+		Log:         s.cfg.Log,
+	}
+}
+
+// noteAppend is called after every append, by raft.
+func (s *Store) noteAppend(entries int, took time.Duration) {
+	if s.cfg.Hooks.Appended != nil {
+		s.cfg.Hooks.Appended(entries, took)
+	}
+	s.notices.signal()
+}
+
+// admitCommand says why the log takes no commands now.
+func (s *Store) admitCommand() error {
+	if s.log.full.Load() {
+		return fmt.Errorf("%w: less than %d bytes are free in %s: free some; writes then go on by themselves", registry.ErrDiskFull, s.cfg.DiskReserve, s.dir.path)
+	}
+	return nil
 }
 
 // PeerAddress is where other servers reach this one, with the port that was bound.
@@ -304,11 +381,9 @@ func (s *Store) supervise() {
 // it is shut down; raft before what it writes to.
 func (s *Store) tearDown() error {
 	s.proposer.stop()
+	s.poll.close()
 	s.loops.Wait()
-	errs := []error{s.raft.Shutdown().Error()}
-	if t, ok := s.transport.(*raft.NetworkTransport); ok {
-		t.CloseStreams()
-	}
+	errs := []error{s.raft.Shutdown().Error(), s.transport.Close(), s.port.Close()}
 	s.machine.hub.Close()
 	errs = append(errs, s.stores.close(), s.dir.close())
 	return errors.Join(errs...)
@@ -333,7 +408,7 @@ func (s *Store) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, erro
 	if err := c.Validate(); err != nil {
 		return mvcc.Result{}, err
 	}
-	return s.leader().propose(ctx, c, nil)
+	return ask(ctx, s, func(ctx context.Context, l leader) (mvcc.Result, error) { return l.propose(ctx, c) })
 }
 
 // Range implements registry.Store.

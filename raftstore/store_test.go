@@ -237,12 +237,12 @@ func TestAddressIsCorrected(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		c.leader()
 		c.stop(0)
-		c.servers[0].Address = "elsewhere"
+		c.configs[0].PeerAddress = host(0) + ":7500"
 		c.start(0)
 		s := c.stores[c.leader()]
 		settle()
 		m, err := s.Members(t.Context())
-		if err != nil || len(m) != 1 || m[0].Address != "elsewhere" || m[0].Suffrage != registry.Voter {
+		if err != nil || len(m) != 1 || m[0].Address != host(0)+":7500" || m[0].Suffrage != registry.Voter {
 			t.Errorf("members %+v, %v", m, err)
 		}
 	})

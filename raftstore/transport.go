@@ -3,217 +3,167 @@ package raftstore
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"herald/raftstore/peer"
 )
 
-// The first byte of every connection to the peer port says what is spoken on it.
-const (
-	protoRaft byte = 1
-	// protoRPC is Herald's own messages between servers. Nothing answers it yet.
-	protoRPC byte = 2
+// transport is raft's transport over the peer port. By embedding raft's own it keeps
+// pre-vote, which a wrapper that hid that method would turn off.
+//
+// It adds two things. A muted transport replicates nothing and sends no heartbeats: so a
+// leader whose disk hangs is replaced (see watchdog). And requests can be handed to this
+// server's own raft, as if its leader had sent them (see commitNotices).
+type transport struct {
+	*raft.NetworkTransport
+	muted atomic.Bool
+
+	requests chan raft.RPC // raft's and ours
+	done     chan struct{}
+	stop     sync.Once
+	wg       sync.WaitGroup
+}
+
+var (
+	_ raft.Transport   = (*transport)(nil)
+	_ raft.WithPreVote = (*transport)(nil)
 )
 
-// helloTimeout is how long a peer may take to say what it speaks.
-const helloTimeout = 5 * time.Second
-
-// peerPort listens where servers reach each other and hands each connection to
-// what its first byte asks for. It is the net.Listener and the dialer of raft's
-// own connections.
-type peerPort struct {
-	listener  net.Listener
-	advertise net.Addr
-	log       *slog.Logger
-
-	raft chan net.Conn
-	done chan struct{}
-	stop sync.Once
-	wg   sync.WaitGroup
-
-	mu     sync.Mutex
-	closed bool
-	// accepted are the connections that are open. Raft's transport leaves those it was
-	// given open when it is closed, each with a goroutine that reads from it.
-	accepted map[*peerConn]struct{}
-}
-
-// peerConn is an accepted connection.
-type peerConn struct {
-	net.Conn
-	port *peerPort
-}
-
-func (c *peerConn) Close() error {
-	c.port.mu.Lock()
-	delete(c.port.accepted, c)
-	c.port.mu.Unlock()
-	return c.Conn.Close()
-}
-
-var _ raft.StreamLayer = (*peerPort)(nil)
-
-// listenPeers binds the peer port and starts to accept.
-func listenPeers(cfg *Config) (*peerPort, error) {
-	l, err := net.Listen("tcp", cfg.PeerAddress)
-	if err != nil {
-		return nil, fmt.Errorf("listen for peers on %s: %w: choose another peer address", cfg.PeerAddress, err)
+// newTransport is closed by Close, after raft was shut down.
+func newTransport(p *peer.Port, addressOf func(raft.ServerID) (raft.ServerAddress, bool), cfg *Config) *transport {
+	t := &transport{
+		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			ServerAddressProvider:   addressBook(addressOf),
+			Stream:                  raftStreams{p.Raft()},
+			MaxPool:                 3,
+			Timeout:                 cfg.PeerTimeout,
+			Logger:                  newRaftLog(cfg.Log, "transport"),
+			MsgpackUseNewTimeFormat: true,
+		}),
+		requests: make(chan raft.RPC),
+		done:     make(chan struct{}),
 	}
-	p := &peerPort{
-		listener:  l,
-		advertise: l.Addr(),
-		log:       cfg.Log,
-		raft:      make(chan net.Conn),
-		done:      make(chan struct{}),
-		accepted:  make(map[*peerConn]struct{}),
-	}
-	if cfg.AdvertiseAddress != "" {
-		p.advertise = peerAddr(cfg.AdvertiseAddress)
-	}
-	p.wg.Go(p.run)
-	return p, nil
+	t.wg.Go(t.merge)
+	return t
 }
 
-// peerAddr is an address by name, kept as given so that it is resolved on each dial.
-type peerAddr string
-
-func (peerAddr) Network() string  { return "tcp" }
-func (a peerAddr) String() string { return string(a) }
-
-func (p *peerPort) run() {
-	var delay time.Duration
+// merge passes on what the network brings. It ends with Close.
+func (t *transport) merge() {
+	in := t.NetworkTransport.Consumer()
 	for {
-		conn, err := p.listener.Accept()
-		if err != nil {
-			select {
-			case <-p.done:
-				return
-			default:
-			}
-			// Such as too many open files: it passes.
-			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-			p.log.Warn("cannot accept a peer's connection", "error", err, "retry_in", delay)
-			select {
-			case <-time.After(delay):
-			case <-p.done:
-				return
-			}
-			continue
-		}
-		delay = 0
-		p.mu.Lock()
-		if p.closed {
-			p.mu.Unlock()
-			conn.Close()
-			return
-		}
-		c := &peerConn{conn, p}
-		p.accepted[c] = struct{}{}
-		p.mu.Unlock()
-		p.wg.Go(func() { p.route(c) })
-	}
-}
-
-// route reads what a connection is for and passes it on.
-func (p *peerPort) route(c *peerConn) {
-	proto, err := readProto(c)
-	if err == nil && proto == protoRaft {
 		select {
-		case p.raft <- c:
+		case r := <-in:
+			select {
+			case t.requests <- r:
+			case <-t.done:
+				return
+			}
+		case <-t.done:
 			return
-		case <-p.done:
 		}
-	} else if err == nil {
-		err = refuseProto(proto)
-		p.log.Warn("refused a peer's connection", "from", c.RemoteAddr().String(), "error", err)
 	}
-	c.Close()
 }
 
-func readProto(c net.Conn) (byte, error) {
-	var b [1]byte
-	if err := c.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
-		return 0, err
-	}
-	if _, err := c.Read(b[:]); err != nil {
-		return 0, err
-	}
-	return b[0], c.SetReadDeadline(time.Time{})
-}
+// Consumer is where raft takes requests from.
+func (t *transport) Consumer() <-chan raft.RPC { return t.requests }
 
-func refuseProto(proto byte) error {
-	if proto == protoRPC {
-		return errors.New("internal RPC is not served by this version: upgrade every server of the cluster")
-	}
-	return fmt.Errorf("unknown peer protocol %d: is that another program's port?", proto)
-}
-
-// Accept returns the next connection that speaks raft.
-func (p *peerPort) Accept() (net.Conn, error) {
+// inject hands raft a request and returns when it was answered, or the transport
+// closed.
+func (t *transport) inject(command any) {
+	answer := make(chan raft.RPCResponse, 1)
 	select {
-	case c := <-p.raft:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
+	case t.requests <- raft.RPC{Command: command, RespChan: answer}:
+	case <-t.done:
+		return
+	}
+	select {
+	case <-answer:
+	case <-t.done:
 	}
 }
 
-// Dial opens a connection that speaks raft.
-func (p *peerPort) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	c, err := net.DialTimeout("tcp", string(to), timeout)
-	if err != nil {
-		return nil, err
-	}
-	if err := sayProto(c, protoRaft, timeout); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-func sayProto(c net.Conn, proto byte, timeout time.Duration) error {
-	if err := c.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-		return err
-	}
-	if _, err := c.Write([]byte{proto}); err != nil {
-		return err
-	}
-	return c.SetWriteDeadline(time.Time{})
-}
-
-// Addr is where other servers reach this one.
-func (p *peerPort) Addr() net.Addr { return p.advertise }
-
-// Close stops listening, ends what it accepted and waits for its own goroutines.
-func (p *peerPort) Close() error {
-	var err error
-	p.stop.Do(func() {
-		close(p.done)
-		err = p.listener.Close()
-		p.mu.Lock()
-		p.closed = true
-		for c := range p.accepted {
-			c.Conn.Close()
-		}
-		p.mu.Unlock()
-	})
-	p.wg.Wait()
+// Close stops the transport.
+func (t *transport) Close() error {
+	t.stop.Do(func() { close(t.done) })
+	err := t.NetworkTransport.Close()
+	t.CloseStreams()
+	t.wg.Wait()
 	return err
 }
 
-// newTransport is raft's transport over the peer port. It speaks pre-vote: it is
-// used as it is, since a wrapper that hid that method would turn pre-vote off.
-func newTransport(p *peerPort, cfg *Config) *raft.NetworkTransport {
-	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  p,
-		MaxPool:                 3,
-		Timeout:                 cfg.PeerTimeout,
-		Logger:                  newRaftLog(cfg.Log, "transport"),
-		MsgpackUseNewTimeFormat: true,
-	})
+var errMuted = errors.New("this server's disk does not answer: it has given up leadership")
+
+// AppendEntries sends entries or a heartbeat.
+func (t *transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if t.muted.Load() {
+		return errMuted
+	}
+	return t.NetworkTransport.AppendEntries(id, to, args, resp)
 }
 
-var _ raft.WithPreVote = (*raft.NetworkTransport)(nil)
+// AppendEntriesPipeline sends entries without waiting for the answer to the last.
+func (t *transport) AppendEntriesPipeline(id raft.ServerID, to raft.ServerAddress) (raft.AppendPipeline, error) {
+	if t.muted.Load() {
+		return nil, errMuted
+	}
+	p, err := t.NetworkTransport.AppendEntriesPipeline(id, to)
+	if err != nil {
+		return nil, err
+	}
+	return mutablePipeline{p, t}, nil
+}
+
+type mutablePipeline struct {
+	raft.AppendPipeline
+	t *transport
+}
+
+func (p mutablePipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	if p.t.muted.Load() {
+		return nil, errMuted
+	}
+	return p.AppendPipeline.AppendEntries(args, resp)
+}
+
+// EncodePeer writes this server's address. Raft's own would look it up in the
+// address book, which is for dialling others.
+func (t *transport) EncodePeer(_ raft.ServerID, a raft.ServerAddress) []byte { return []byte(a) }
+
+// addressBook gives raft the address to dial for a server, with its id before it:
+// raft's streams are dialled by address alone, and who answers there has to be
+// the server that is meant, not another that has its address now.
+type addressBook func(raft.ServerID) (raft.ServerAddress, bool)
+
+// ServerAddr implements raft.ServerAddressProvider.
+func (b addressBook) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	a, ok := b(id)
+	if !ok {
+		return "", fmt.Errorf("no address is known of server %s", id)
+	}
+	return raft.ServerAddress(id) + "@" + a, nil
+}
+
+// dialTarget takes apart what ServerAddr made. An address without an id is
+// dialled for whoever is there.
+func dialTarget(a raft.ServerAddress) peer.Target {
+	if i := strings.LastIndexByte(string(a), '@'); i >= 0 {
+		return peer.Target{Node: string(a[:i]), Address: string(a[i+1:])}
+	}
+	return peer.Target{Address: string(a)}
+}
+
+// raftStreams is the peer port's raft streams as raft wants them.
+type raftStreams struct{ *peer.RaftStreams }
+
+var _ raft.StreamLayer = raftStreams{}
+
+// Dial opens a connection that speaks raft.
+func (r raftStreams) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	return r.RaftStreams.Dial(dialTarget(to), timeout)
+}

@@ -2,98 +2,28 @@ package raftstore
 
 import (
 	"context"
-	"io"
-	"net"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-func testPort(t *testing.T) *peerPort {
-	t.Helper()
-	cfg := testConfig(t)
-	p, err := listenPeers(&cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Close() })
-	return p
-}
-
-func TestPeerPortRoutesByFirstByte(t *testing.T) {
-	p := testPort(t)
-	out, err := p.Dial(raft.ServerAddress(p.Addr().String()), time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	in, err := p.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	if _, err := out.Write([]byte("hello")); err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 5)
-	if _, err := io.ReadFull(in, b); err != nil || string(b) != "hello" {
-		t.Errorf("raft's connection reads %q, %v", b, err)
-	}
-
-	for name, first := range map[string][]byte{"internal RPC": {protoRPC}, "another program": []byte("GET / HTTP/1.1\r\n\r\n")} {
-		c, err := net.Dial("tcp", p.Addr().String())
+func TestDialTarget(t *testing.T) {
+	book := addressBook(func(id raft.ServerID) (raft.ServerAddress, bool) { return "[::1]:7400", id != "nobody" })
+	for _, id := range []raft.ServerID{"a", "a@b", ""} {
+		at, err := book.ServerAddr(id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Write(first); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := c.Read(b); n != 0 || err == nil || strings.Contains(err.Error(), "timeout") {
-			t.Errorf("%s is not refused: read %d bytes, %v", name, n, err)
-		}
-		c.Close()
-	}
-	if err := refuseProto(protoRPC); !strings.Contains(err.Error(), "internal RPC") {
-		t.Errorf("internal RPC is refused as %q, not by name", err)
-	}
-}
-
-// Close ends those that were accepted, and those that have said nothing yet.
-func TestPeerPortCloseEndsConnections(t *testing.T) {
-	p := testPort(t)
-	silent, err := net.Dial("tcp", p.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	out, err := p.Dial(raft.ServerAddress(p.Addr().String()), time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	if _, err := p.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	start := time.Now()
-	if err := p.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(start); took > helloTimeout/2 {
-		t.Errorf("Close waited %v for a connection that says nothing", took)
-	}
-	for _, c := range []net.Conn{silent, out} {
-		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
-		if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
-			t.Errorf("a connection is still open: %v", err)
+		if to := dialTarget(at); to.Node != string(id) || to.Address != "[::1]:7400" {
+			t.Errorf("server %q is dialled as %+v", id, to)
 		}
 	}
-	if _, err := p.Accept(); err == nil {
-		t.Error("Accept after Close")
+	if _, err := book.ServerAddr("nobody"); err == nil {
+		t.Error("an address was made up")
+	}
+	if to := dialTarget("10.0.0.1:7400"); to.Node != "" || to.Address != "10.0.0.1:7400" {
+		t.Errorf("an address alone is dialled as %+v", to)
 	}
 }
 
@@ -103,7 +33,7 @@ func TestServersOverTCP(t *testing.T) {
 	mustPut(t, a, "k", "v")
 	cfg := testConfig(t)
 	cfg.Bootstrap = false
-	b, err := Open(cfg)
+	b, err := open(cfg, options{cluster: a.Status().ClusterID})
 	if err != nil {
 		t.Fatal(err)
 	}

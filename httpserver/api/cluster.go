@@ -4,10 +4,8 @@ import "herald/registry"
 
 // Members is what GET /v1/members answers.
 type Members struct {
-	// Status is how the cluster looks from the server that answers.
-	Status    registry.Status    `json:"status"`
-	Members   []registry.Member  `json:"members"`
-	Tolerance registry.Tolerance `json:"tolerance"`
+	Status  registry.Status   `json:"status"`
+	Members []registry.Member `json:"members"`
 }
 
 // RaftServer is a server of the replicated log's configuration.
@@ -26,6 +24,3 @@ type RaftConfiguration struct {
 	// Index is the last log entry of the server that answers.
 	Index uint64
 }
-
-// Transferred is what POST /v1/operator/raft/transfer-leader answers.
-type Transferred struct{ Success bool }

@@ -1,0 +1,227 @@
+package raftstore
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"herald/registry"
+)
+
+// Every server takes every call, and each sees at once what any acknowledged.
+func TestAnyServerTakesAnyRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		c.leader()
+		for i, s := range c.stores {
+			key := fmt.Sprintf("k%d", i)
+			rev := mustPut(t, s, key, "v")
+			// Its own view has what it acknowledged.
+			if got := s.machine.View().Revision(registry.SpaceKV); got < rev {
+				t.Errorf("server %d acknowledged revision %d and is at %d", i, rev, got)
+			}
+			for _, o := range c.stores {
+				wantValue(t, o, key, "v")
+			}
+			lease, err := s.GrantLease(t.Context(), 0, 10*time.Second)
+			if err != nil || lease.ID <= 0 || lease.TTL != 10*time.Second {
+				t.Fatalf("grant by server %d: %+v, %v", i, lease, err)
+			}
+			if _, err := s.GrantLease(t.Context(), lease.ID, time.Second); !errors.Is(err, registry.ErrLeaseExists) {
+				t.Errorf("grant of the same id by server %d: %v", i, err)
+			}
+			for j, o := range c.stores {
+				if l, err := o.KeepAlive(t.Context(), lease.ID); err != nil || l.Remaining != 10*time.Second {
+					t.Errorf("keepalive by server %d: %+v, %v", j, l, err)
+				}
+				time.Sleep(time.Second)
+				if l, err := o.Lease(t.Context(), lease.ID, false); err != nil || l.Remaining > 9*time.Second || l.Remaining < 8*time.Second {
+					t.Errorf("lease by server %d, a second later: %+v, %v", j, l, err)
+				}
+			}
+			if err := s.RevokeLease(t.Context(), lease.ID); err != nil {
+				t.Errorf("revoke by server %d: %v", i, err)
+			}
+			if _, err := c.stores[(i+1)%3].KeepAlive(t.Context(), lease.ID); !errors.Is(err, registry.ErrLeaseNotFound) {
+				t.Errorf("keepalive of a revoked lease: %v", err)
+			}
+			// An error of the state machine keeps what it says.
+			_, err = registry.Put(t.Context(), s, registry.PutRequest{Key: "k", Lease: 99})
+			if !errors.Is(err, registry.ErrLeaseNotFound) {
+				t.Errorf("put with an unknown lease by server %d: %v", i, err)
+			}
+			if err := s.Compact(t.Context(), registry.SpaceKV, 1<<40); !errors.Is(err, registry.ErrFutureRevision) {
+				t.Errorf("compaction of the future by server %d: %v", i, err)
+			}
+			if !s.Status().Ready {
+				t.Errorf("server %d is not ready", i)
+			}
+		}
+	})
+}
+
+// What one server acknowledges the others have without a wait for raft's next message,
+// so a linearizable read from any of them is no slower.
+func TestFollowersLearnOfCommitsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		l := c.leader()
+		settle()
+		for i := range 20 {
+			key := fmt.Sprintf("k%d", i)
+			start := time.Now()
+			mustPut(t, c.stores[l], key, "v")
+			for _, s := range c.stores {
+				wantValue(t, s, key, "v")
+			}
+			// Nothing on this network takes time but waiting for a timer.
+			if took := time.Since(start); took > time.Millisecond {
+				t.Fatalf("a write and a read of every server took %v", took)
+			}
+			time.Sleep(7 * time.Millisecond)
+		}
+	})
+}
+
+func TestCallsWaitOutAnElection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		old := c.leader()
+		follower := c.stores[(old+1)%3]
+		lease, err := follower.GrantLease(t.Context(), 0, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.isolate(old)
+		// What the follower passes on now the old leader may or may not have carried out;
+		// what only reads, or renews, is asked again.
+		if _, err := follower.KeepAlive(t.Context(), lease.ID); err != nil {
+			t.Errorf("keepalive over an election: %v", err)
+		}
+		wantGone(t, follower, "k")
+		mustPut(t, follower, "k", "v")
+		c.heal(old)
+		wantValue(t, c.stores[old], "k", "v")
+	})
+}
+
+// A leader whose disk hangs gives up leadership; whoever asks that server is served by
+// the next.
+func TestLeaderWithAHungDiskYields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disks := make([]*stallingLog, 3)
+		c := &cluster{logOf: func(i int, l raft.LogStore) raft.LogStore {
+			disks[i] = &stallingLog{LogStore: l}
+			return disks[i]
+		}}
+		c.init(t, 3, nil)
+		old := c.leader()
+		mustPut(t, c.stores[old], "before", "v")
+		release := disks[old].stall()
+		_, err := registry.Put(t.Context(), c.stores[old], registry.PutRequest{Key: "hung"})
+		if !errors.Is(err, registry.ErrTimeout) {
+			t.Errorf("a write to the hanging disk: %v, want ErrTimeout", err)
+		}
+		now := c.leader(old)
+		for i, s := range c.stores {
+			start := time.Now()
+			mustPut(t, s, fmt.Sprintf("k%d", i), "v")
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("a write to server %d took %v", i, took)
+			}
+		}
+		if c.stores[old].Status().IsLeader {
+			t.Error("the server with the hung disk says that it leads")
+		}
+		res, err := c.stores[old].Range(t.Context(), registry.RangeRequest{KeyRange: registry.One("before"), Consistency: registry.Stale})
+		if err != nil || len(res.KVs) != 1 || res.Age < time.Second {
+			t.Errorf("stale read of the server with the hung disk: %+v, %v", res, err)
+		}
+		release()
+		settle()
+		if got := c.leader(); got != now {
+			t.Errorf("server %d leads, want %d", got, now)
+		}
+		for i, s := range c.stores {
+			for k := range c.stores {
+				wantValue(t, s, fmt.Sprintf("k%d", k), "v")
+			}
+			if i != old {
+				continue
+			}
+			if age := s.age(); age > time.Second {
+				t.Errorf("the server whose disk hung is still %v behind", age)
+			}
+		}
+	})
+}
+
+func TestFullDisk(t *testing.T) {
+	for _, n := range []int{1, 3} {
+		t.Run(fmt.Sprintf("%d servers", n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				free := make(map[string]*int64)
+				c := &cluster{space: func(path string) (int64, error) {
+					if free[path] == nil {
+						return 1 << 40, nil
+					}
+					return *free[path], nil
+				}}
+				c.init(t, n, nil)
+				l := c.leader()
+				mustPut(t, c.stores[l], "before", "v")
+				settle()
+				var none int64
+				for i := range c.stores {
+					free[c.configs[i].DataDir] = &none
+				}
+				settle()
+				for i, s := range c.stores {
+					if _, err := registry.Put(t.Context(), s, registry.PutRequest{Key: "k"}); !errors.Is(err, registry.ErrDiskFull) {
+						t.Errorf("put to server %d: %v, want ErrDiskFull", i, err)
+					}
+					wantValue(t, s, "before", "v")
+					wantGone(t, s, "k")
+				}
+				if now := c.leader(); now != l {
+					t.Errorf("leadership went from %d to %d", l, now)
+				}
+				clear(free)
+				settle()
+				for i, s := range c.stores {
+					mustPut(t, s, "k", fmt.Sprint(i))
+				}
+			})
+		})
+	}
+}
+
+// A follower whose disk is full holds nobody up, and catches up.
+func TestFollowerWithAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full string
+		c := &cluster{space: func(path string) (int64, error) {
+			if path == full {
+				return 0, nil
+			}
+			return 1 << 40, nil
+		}}
+		c.init(t, 3, nil)
+		l := c.leader()
+		f := (l + 1) % 3
+		full = c.configs[f].DataDir
+		settle()
+		for i := range 10 {
+			mustPut(t, c.stores[f], fmt.Sprintf("k%d", i), "v") // passed on
+		}
+		full = ""
+		time.Sleep(20 * time.Second) // raft backs off
+		if got := count(t, c.stores[f], "k"); got != 10 {
+			t.Errorf("it has %d keys, want 10", got)
+		}
+	})
+}

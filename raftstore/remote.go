@@ -1,0 +1,270 @@
+package raftstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"herald/raftstore/peer"
+	"herald/registry"
+	"herald/registry/mvcc"
+)
+
+// errLeaderChanged ends calls to a server that no longer leads.
+var errLeaderChanged = errors.New("the leader has changed")
+
+// ownWriteWait bounds how long an acknowledged write of a follower's client waits for the
+// follower's own state to contain it.
+const ownWriteWait = 200 * time.Millisecond
+
+// remoteLeader is another server that leads.
+type remoteLeader struct {
+	s     *Store
+	known *knownLeader
+}
+
+// call asks the leader. It ends when that server stops leading, too: one that is
+// frozen answers nobody, and waiting for it would outlast its successor's election.
+func (r remoteLeader) call(ctx context.Context, method peer.Method, req []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.s.cfg.ProposeTimeout)
+	defer cancel()
+	ctx, change := context.WithCancelCause(ctx)
+	defer change(nil)
+	defer context.AfterFunc(r.known.over, func() { change(context.Cause(r.known.over)) })()
+
+	b, err := r.s.port.Call(ctx, r.s.target(r.known.id, r.known.address), method, req)
+	switch {
+	case err == nil:
+		return b, nil
+	case errors.Is(err, peer.ErrNotSent):
+		return nil, fmt.Errorf("%w: cannot reach the leader, server %s: %w", registry.ErrUnavailable, r.known.id, err)
+	case errors.Is(err, peer.ErrLost):
+		return nil, fmt.Errorf("%w: lost touch with the leader, server %s: %w", registry.ErrTimeout, r.known.id, err)
+	}
+	return nil, err
+}
+
+// harmless asks something that may be asked again, whatever became of it.
+func (r remoteLeader) harmless(ctx context.Context, method peer.Method, req []byte) ([]byte, error) {
+	b, err := r.call(ctx, method, req)
+	if err != nil && errors.Is(err, peer.ErrLost) {
+		return nil, fmt.Errorf("%w: lost touch with the leader, server %s: %w", registry.ErrUnavailable, r.known.id, err)
+	}
+	return b, err
+}
+
+func (r remoteLeader) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
+	req := c.AppendTo(nil)
+	if n := len(req); n > r.s.cfg.MaxRequestBytes {
+		return mvcc.Result{}, fmt.Errorf("%w: %d bytes, the limit is %d", registry.ErrTooLarge, n, r.s.cfg.MaxRequestBytes)
+	}
+	b, err := r.call(ctx, methodPropose, req)
+	if err != nil {
+		return mvcc.Result{}, err
+	}
+	return r.result(ctx, b)
+}
+
+// result decodes the answer to a write, once this server's own state contains it: its
+// clients, its watchers and its catalog see what it acknowledged. An acknowledged write
+// stays acknowledged, though, should that take long here.
+func (r remoteLeader) result(ctx context.Context, b []byte) (mvcc.Result, error) {
+	index, w := binary.Uvarint(b)
+	if w <= 0 {
+		return mvcc.Result{}, malformed("result")
+	}
+	res, err := mvcc.DecodeResult(b[w:])
+	if err != nil {
+		return mvcc.Result{}, fmt.Errorf("%w: the leader's answer: %w", registry.ErrTimeout, err)
+	}
+	if r.s.machine.View().Applied() < index {
+		ctx, cancel := context.WithTimeout(ctx, ownWriteWait)
+		defer cancel()
+		_ = r.s.machine.waitApplied(ctx, index)
+	}
+	return res, nil
+}
+
+func (r remoteLeader) grant(ctx context.Context, c *mvcc.Command) (registry.Lease, error) {
+	b, err := r.call(ctx, methodGrant, c.AppendTo(nil))
+	if err != nil {
+		return registry.Lease{}, err
+	}
+	res, err := r.result(ctx, b)
+	return res.Lease, err
+}
+
+func (r remoteLeader) keepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
+	b, err := r.harmless(ctx, methodKeepAlive, binary.AppendVarint(nil, int64(id)))
+	if err != nil {
+		return registry.Lease{}, err
+	}
+	res, err := mvcc.DecodeResult(b)
+	return res.Lease, err
+}
+
+func (r remoteLeader) remaining(ctx context.Context, id registry.LeaseID) (time.Duration, error) {
+	b, err := r.harmless(ctx, methodRemaining, binary.AppendVarint(nil, int64(id)))
+	if err != nil {
+		return 0, err
+	}
+	d, w := binary.Varint(b)
+	if w <= 0 {
+		return 0, malformed("remaining time")
+	}
+	return time.Duration(d), nil
+}
+
+func (r remoteLeader) readIndex(ctx context.Context) (uint64, error) {
+	return r.s.remoteReads.join(ctx)
+}
+
+// askReadIndex asks the leader for the index that the reads of this server, all that wait,
+// need. It is remoteReads's call.
+func (s *Store) askReadIndex() (uint64, error) {
+	known := s.known.Load()
+	r, ok := s.leader(known).(remoteLeader)
+	if !ok {
+		return 0, s.notLeader()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.HeartbeatTimeout)
+	defer cancel()
+	b, err := r.harmless(ctx, methodReadIndex, nil)
+	if err != nil {
+		return 0, err
+	}
+	index, w := binary.Uvarint(b)
+	if w <= 0 {
+		return 0, malformed("read index")
+	}
+	return index, nil
+}
+
+func malformed(what string) error {
+	return fmt.Errorf("%w: the other server's %s makes no sense", registry.ErrUnavailable, what)
+}
+
+// handleCalls registers what other servers may ask of this one.
+func (s *Store) handleCalls() {
+	s.port.Handle(methodPropose, s.asLeader(s.handlePropose))
+	s.port.Handle(methodGrant, s.asLeader(s.handleGrant))
+	s.port.Handle(methodKeepAlive, s.asLeader(s.handleKeepAlive))
+	s.port.Handle(methodRemaining, s.asLeader(s.handleRemaining))
+	s.port.Handle(methodReadIndex, s.asLeader(s.handleReadIndex))
+	s.port.HandleInline(methodLeader, s.handleLeader)
+	s.port.HandleInline(methodConfirm, s.handleConfirm)
+	s.port.HandleInline(methodCommit, s.handleCommit)
+}
+
+// asLeader is a handler of calls that only the leader takes. They are not passed on
+// further: who asked knows better by the time it asks again.
+func (s *Store) asLeader(h func(context.Context, localLeader, []byte) ([]byte, error)) peer.Handler {
+	return func(ctx context.Context, _ peer.Identity, req []byte) ([]byte, error) {
+		if s.raft.State() != raft.Leader || s.yielded.Load() || s.open() != nil {
+			return nil, s.notHere()
+		}
+		b, err := h(ctx, localLeader{s}, req)
+		if errors.Is(err, registry.ErrStopped) {
+			return nil, s.notHere()
+		}
+		return b, err
+	}
+}
+
+// notHere is notLeader for another server, to which it is no news that this one stops.
+func (s *Store) notHere() error {
+	switch {
+	case s.Err() != nil:
+		return fmt.Errorf("%w: server %s failed: %w", registry.ErrTimeout, s.self(), s.Err())
+	case s.open() != nil:
+		return fmt.Errorf("%w: server %s is stopping", registry.ErrUnavailable, s.self())
+	}
+	return s.notLeader()
+}
+
+// command decodes a command that another server passes on. One that this version does not
+// understand is refused here: in the log it would stop every server that does not.
+func command(req []byte) (*mvcc.Command, error) {
+	c, err := mvcc.DecodeCommand(req)
+	if err == nil {
+		err = c.Validate()
+	}
+	return &c, err
+}
+
+// answer encodes a write's result after an index at which the state contains it.
+func (s *Store) answer(r *mvcc.Result) []byte {
+	return r.AppendTo(binary.AppendUvarint(nil, s.machine.View().Applied()))
+}
+
+func (s *Store) handlePropose(ctx context.Context, l localLeader, req []byte) ([]byte, error) {
+	c, err := command(req)
+	if err != nil {
+		return nil, err
+	}
+	res, err := l.propose(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s.answer(&res), nil
+}
+
+func (s *Store) handleGrant(ctx context.Context, l localLeader, req []byte) ([]byte, error) {
+	c, err := command(req)
+	if err == nil && c.Grant == nil {
+		err = fmt.Errorf("%w: a grant without a lease", registry.ErrInvalid)
+	}
+	if err != nil {
+		return nil, err
+	}
+	lease, err := l.grant(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s.answer(&mvcc.Result{Lease: lease}), nil
+}
+
+func leaseID(req []byte) (registry.LeaseID, error) {
+	id, w := binary.Varint(req)
+	if w <= 0 {
+		return 0, fmt.Errorf("%w: no lease id", registry.ErrInvalid)
+	}
+	return registry.LeaseID(id), nil
+}
+
+func (s *Store) handleKeepAlive(ctx context.Context, l localLeader, req []byte) ([]byte, error) {
+	id, err := leaseID(req)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := l.keepAlive(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	res := mvcc.Result{Lease: lease}
+	return res.AppendTo(nil), nil
+}
+
+func (s *Store) handleRemaining(ctx context.Context, l localLeader, req []byte) ([]byte, error) {
+	id, err := leaseID(req)
+	if err != nil {
+		return nil, err
+	}
+	left, err := l.remaining(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return binary.AppendVarint(nil, int64(left)), nil
+}
+
+func (s *Store) handleReadIndex(ctx context.Context, l localLeader, _ []byte) ([]byte, error) {
+	index, err := l.readIndex(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return binary.AppendUvarint(nil, index), nil
+}

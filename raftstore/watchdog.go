@@ -1,0 +1,75 @@
+package raftstore
+
+import (
+	"time"
+)
+
+// watchdogEvery is how often the disk is looked at.
+const watchdogEvery = 100 * time.Millisecond
+
+// watchDisk looks after the disk that the log is on: whether an append hangs, and
+// whether there is room. It returns when the store is closing.
+//
+// Raft goes on heartbeating while its disk hangs: the goroutine that writes is not the one
+// that sends heartbeats. A leader whose append has hung for DiskStallTimeout yields: its
+// transport falls silent, the others elect another, and its own calls go there.
+func (s *Store) watchDisk() {
+	ticker := time.NewTicker(watchdogEvery)
+	defer ticker.Stop()
+	for {
+		s.lookAtAppend()
+		s.lookAtSpace()
+		select {
+		case <-ticker.C:
+		case <-s.closing:
+			return
+		}
+	}
+}
+
+func (s *Store) lookAtAppend() {
+	hangs := s.log.hangsFor()
+	switch yielded := s.yielded.Load(); {
+	case !yielded && hangs > s.cfg.DiskStallTimeout && s.hasPeers():
+		s.cfg.Log.Error("the disk does not answer; giving up leadership if this server has it", "append_for", hangs, "directory", s.dir.path)
+		s.yield(true)
+	case yielded && hangs <= s.cfg.DiskStallTimeout:
+		s.cfg.Log.Info("the disk answers again")
+		s.yield(false)
+	}
+}
+
+func (s *Store) yield(y bool) {
+	s.transport.muted.Store(y)
+	s.yielded.Store(y)
+	select {
+	case s.yieldChanged <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) hasPeers() bool {
+	return len(s.raft.GetConfiguration().Configuration().Servers) > 1
+}
+
+// lookAtSpace closes the log to commands while the disk has less room than
+// DiskReserve, and opens it again.
+func (s *Store) lookAtSpace() {
+	if s.cfg.DiskReserve == 0 {
+		return
+	}
+	free, err := s.freeSpace(s.dir.path)
+	if err != nil {
+		s.cfg.Log.Debug("cannot tell how much space is left", "directory", s.dir.path, "error", err)
+		return
+	}
+	full := free < s.cfg.DiskReserve
+	if was := s.log.full.Swap(full); was == full {
+		return
+	}
+	if full {
+		s.cfg.Log.Error("the disk is full: writes are refused until there is space", "directory", s.dir.path, "free_bytes", free, "needed_bytes", s.cfg.DiskReserve)
+	} else {
+		s.cfg.Log.Info("there is space on the disk again", "directory", s.dir.path, "free_bytes", free)
+	}
+}
