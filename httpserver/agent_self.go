@@ -40,7 +40,7 @@ func (s *surface) agentSelf(q *request) error {
 			Server: s.store != nil, Version: s.version,
 		},
 		Coord:       map[string]any{},
-		Member:      s.ownMember(s.servers(q.r.Context())),
+		Member:      s.ownMember(),
 		Stats:       stats,
 		Meta:        orEmptyMap(node.Meta),
 		DebugConfig: map[string]any{},
@@ -59,37 +59,17 @@ func (s *surface) agentVersion(q *request) error {
 	return q.json(http.StatusOK, map[string]string{"HumanVersion": s.version})
 }
 
-// servers lists the servers, and none where they cannot be listed, which must not
-// keep this process from describing itself.
-func (s *surface) servers(ctx context.Context) []registry.Member {
-	if s.cluster == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
-	defer cancel()
-	servers, err := s.cluster.Members(ctx)
-	if err != nil {
-		return nil
-	}
-	return servers
-}
-
-// ownMember is this process as a member of the cluster, as it is listed among the
-// servers if it is one of them.
-func (s *surface) ownMember(servers []registry.Member) api.AgentMember {
+// ownMember is this process as a member of the cluster. It asks nobody.
+func (s *surface) ownMember() api.AgentMember {
 	node := s.agent.Node()
-	own := newMember(s.node, node.Address, 0, map[string]string{"role": "node", "id": node.ID}, s.datacenter)
 	if s.cluster == nil {
-		return own
+		return newMember(s.node, node.Address, 0, map[string]string{"role": "node", "id": node.ID}, s.datacenter)
 	}
-	own.Tags["role"] = "consul"
-	own.Tags["raft_id"] = s.cluster.Status().ID
-	for _, m := range servers {
-		if m.Name == own.Name {
-			return s.serverMember(m, own)
-		}
+	address := s.peer
+	if address == "" {
+		address = node.Address
 	}
-	return own
+	return s.serverMember(registry.Member{ID: s.cluster.Status().ID, Name: s.node, Address: address, Alive: true})
 }
 
 // newMember is a member that is alive. Its tags are those that clients know.
@@ -116,7 +96,6 @@ func (s *surface) agentMembers(q *request) error {
 			return err
 		}
 	}
-	own := s.ownMember(servers)
 	var all []api.AgentMember
 	seen := map[string]bool{}
 	add := func(m api.AgentMember) {
@@ -126,9 +105,9 @@ func (s *surface) agentMembers(q *request) error {
 		}
 	}
 	for _, m := range servers {
-		add(s.serverMember(m, own))
+		add(s.serverMember(m))
 	}
-	add(own)
+	add(s.ownMember())
 	if s.catalog != nil {
 		for n := range s.catalog.Index().Nodes() {
 			for _, c := range n.Checks {
@@ -146,19 +125,19 @@ func (s *surface) agentMembers(q *request) error {
 	return q.json(http.StatusOK, all)
 }
 
-func (s *surface) serverMember(m registry.Member, own api.AgentMember) api.AgentMember {
+func (s *surface) serverMember(m registry.Member) api.AgentMember {
 	host, port, err := net.SplitHostPort(m.Address)
 	if err != nil {
 		host = m.Address
 	}
+	name := m.Name
+	if name == "" {
+		name = m.ID
+	}
 	n, _ := strconv.Atoi(port) // a port that is no number is left at 0
-	out := newMember(m.Name, host, n, map[string]string{"role": "consul", "id": m.ID, "raft_id": m.ID, "port": port}, s.datacenter)
-	if m.Name == own.Name {
-		for k, v := range own.Tags {
-			if out.Tags[k] == "" {
-				out.Tags[k] = v
-			}
-		}
+	out := newMember(name, host, n, map[string]string{"role": "consul", "id": m.ID, "raft_id": m.ID, "port": port}, s.datacenter)
+	if !m.Alive {
+		out.Status = api.MemberFailed
 	}
 	return out
 }

@@ -145,7 +145,10 @@ func TestAgentSelfAndMembers(t *testing.T) {
 type namedCluster struct{ fakeCluster }
 
 func (namedCluster) Members(context.Context) ([]registry.Member, error) {
-	return []registry.Member{{ID: "b", Name: "n2", Address: "10.0.0.2:7400"}, {ID: "a", Name: "n1", Address: "10.0.0.1:7400"}}, nil
+	return []registry.Member{
+		{ID: "b", Name: "n2", Address: "10.0.0.2:7400"}, {ID: "c", Address: "10.0.0.3:7400"}, {ID: "d", Address: "10.0.0.4:7400"},
+		{ID: "a", Name: "n1", Address: "10.0.0.1:7400", Alive: true},
+	}, nil
 }
 
 // silentCluster cannot list its servers.
@@ -156,13 +159,17 @@ func (silentCluster) Members(context.Context) ([]registry.Member, error) {
 }
 
 func TestAgentSelfIsTheMemberThatIsListed(t *testing.T) {
-	h := open(t, func(_ *Config, host *plugin.Host) { host.Cluster = namedCluster{} })
+	h := open(t, func(_ *Config, host *plugin.Host) { host.Cluster, host.Peer = namedCluster{}, "10.0.0.1:7400" })
 	var self api.AgentSelf
 	var all []api.AgentMember
 	h.get("/v1/agent/self", &self)
 	h.get("/v1/agent/members", &all)
-	if len(all) != 2 || !reflect.DeepEqual(self.Member, all[1]) || self.Member.Port != 7400 {
+	if len(all) != 4 || !reflect.DeepEqual(self.Member, all[3]) || self.Member.Port != 7400 || self.Member.Status != api.MemberAlive {
 		t.Errorf("self is %+v, members are %+v", self.Member, all)
+	}
+	// One that does not answer is listed so, and one whose name nobody knows by its id.
+	if all[0].Status != api.MemberFailed || all[1].Name != "c" || all[2].Name != "d" {
+		t.Errorf("members are %+v", all)
 	}
 	h = open(t, func(_ *Config, host *plugin.Host) { host.Cluster = silentCluster{} })
 	if h.get("/v1/agent/self", &self); self.Member.Name != "n1" {

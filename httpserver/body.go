@@ -65,6 +65,29 @@ func (s *surface) drainBody(q *request) {
 	_, _ = io.CopyN(io.Discard, q.r.Body, drainBytes)
 }
 
+// progressReader reads a body that may take any time as a whole, while each read may
+// take so long. err is why it ended early.
+type progressReader struct {
+	r       io.Reader
+	rc      *http.ResponseController
+	allowed time.Duration
+	err     error
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	// What is no connection has no deadlines, and needs none.
+	_ = p.rc.SetReadDeadline(time.Now().Add(p.allowed))
+	n, err := p.r.Read(b)
+	switch err {
+	case nil:
+	case io.EOF:
+		_ = p.rc.SetReadDeadline(time.Time{}) // or it would end the request, while it is carried out
+	default:
+		p.err = err
+	}
+	return n, err
+}
+
 func bodyError(err error) error {
 	var ne net.Error
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout() {

@@ -92,7 +92,7 @@ func TestReadsWithoutALeaderAndCatalog(t *testing.T) {
 		if strings.HasSuffix(path, "?stale") {
 			continue
 		}
-		if a := h.do("GET", path, ""); a.status != 500 || !strings.Contains(a.body, "no leader") {
+		if a := h.do("GET", path, ""); a.status != 500 || !strings.HasPrefix(a.body, "No cluster leader") {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}

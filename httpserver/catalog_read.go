@@ -74,19 +74,18 @@ func (s *surface) catalogWait(q *request, topic catalog.Topic) (answer, readOpti
 	defer stop()
 	after := int64(min(o.index, math.MaxInt64-1))
 	if topic == anything {
-		x, err = s.catalog.WaitRevision(ctx, after+1)
-		if err != nil {
-			x = s.catalog.Index()
-		}
+		_, err = s.catalog.WaitRevision(ctx, after+1)
 	} else {
-		x, err = s.catalog.Wait(ctx, topic, after)
+		_, err = s.catalog.Wait(ctx, topic, after)
 	}
 	if err != nil && (ctx.Err() == nil || q.r.Context().Err() != nil) {
 		return answer{}, o, err
 	}
-	// Who leads may have changed meanwhile.
-	res, err := s.read(q.r.Context(), modeStale, nothing)
-	return answer{x, topicIndex(x, topic), res.Age}, o, err
+	// Who leads may have changed meanwhile, or nobody may lead any more.
+	if x, age, err = s.fresh(q.r.Context(), o.mode); err != nil {
+		return answer{}, o, err
+	}
+	return answer{x, topicIndex(x, topic), age}, o, nil
 }
 
 func topicIndex(x *catalog.Index, topic catalog.Topic) uint64 {
@@ -96,18 +95,23 @@ func topicIndex(x *catalog.Index, topic catalog.Topic) uint64 {
 	return index(x.TopicRevision(topic))
 }
 
-// fresh returns the catalog as fresh as the mode asks for, and how old it may be.
+// fresh returns the catalog as fresh as the mode asks for, and how old it may be. The
+// leader knows what that is by itself; another server asks it for the revision, once
+// for all who wait for the answer.
 func (s *surface) fresh(ctx context.Context, m mode) (*catalog.Index, time.Duration, error) {
+	if m == modeStale {
+		if _, err := s.contains(ctx, 1); err != nil { // once there is anything
+			return nil, 0, err
+		}
+		age := s.catalog.Age()
+		return s.catalog.Index(), age, nil
+	}
 	res, err := s.read(ctx, m, nothing)
 	if err != nil {
 		return nil, 0, err
 	}
-	revision := res.Revision
-	if m == modeStale {
-		revision = 1 // whatever there is, once there is anything
-	}
-	x, err := s.contains(ctx, revision)
-	return x, res.Age, err
+	x, err := s.contains(ctx, res.Revision)
+	return x, 0, err
 }
 
 // contains returns the catalog once it contains a revision of the store.

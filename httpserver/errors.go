@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"herald/httpserver/api"
 	"herald/registry"
@@ -41,6 +42,12 @@ var statuses = []struct {
 	{registry.ErrUnavailable, http.StatusInternalServerError},
 	{registry.ErrTimeout, http.StatusGatewayTimeout},
 	{registry.ErrResourceExhausted, http.StatusInsufficientStorage},
+	{registry.ErrDiskFull, http.StatusInsufficientStorage},
+	{registry.ErrMemberNotFound, http.StatusNotFound},
+	{registry.ErrMembership, http.StatusConflict},
+	{registry.ErrForeignCluster, http.StatusConflict},
+	{registry.ErrCorrupt, http.StatusBadRequest},
+	{registry.ErrFormat, http.StatusBadRequest},
 	{registry.ErrStopped, http.StatusServiceUnavailable},
 	{registry.ErrWatchReset, http.StatusServiceUnavailable},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout},
@@ -85,10 +92,20 @@ func statusOf(err error) (status int, text string, known bool) {
 	}
 	for i := range statuses {
 		if errors.Is(err, statuses[i].err) {
-			return statuses[i].status, err.Error(), true
+			return statuses[i].status, textOf(err), true
 		}
 	}
 	return http.StatusInternalServerError, err.Error(), errors.Is(err, errPanicked)
+}
+
+// textOf is an error's text. Where there is no leader it has the words that clients
+// match on.
+func textOf(err error) string {
+	text := err.Error()
+	if errors.Is(err, registry.ErrNoLeader) {
+		return strings.Replace(text, "no leader", "No cluster leader", 1)
+	}
+	return text
 }
 
 // fail answers with err, unless the answer has begun.

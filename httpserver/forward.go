@@ -31,6 +31,9 @@ const dialTimeout = 2 * time.Second
 const (
 	answerTimeout      = catalogTimeout + 2*time.Second
 	writeAnswerTimeout = 4 * answerTimeout
+	// restoreAnswerTimeout is for a snapshot, which is looked through, handed on to the
+	// leader and loaded by every server.
+	restoreAnswerTimeout = 10 * time.Minute
 )
 
 // forwarder passes requests on to the servers: to the one that answered last, and
@@ -115,7 +118,7 @@ func (f *forwarder) refusal(err error) error {
 	case errors.As(err, &un) && un.silent:
 		return because(registry.ErrTimeout, http.StatusGatewayTimeout, "%v", un)
 	case errors.As(err, &un):
-		return refuse(http.StatusBadGateway, un.Error())
+		return because(registry.ErrUnavailable, http.StatusBadGateway, "%v", un)
 	case errors.As(err, &silent):
 		return because(registry.ErrTimeout, http.StatusGatewayTimeout, "The server %v; a write may have taken effect.", silent)
 	case errors.Is(err, context.Canceled):
@@ -150,7 +153,10 @@ func (e *silent) Error() string {
 func (f *forwarder) RoundTrip(r *http.Request) (*http.Response, error) {
 	un := &unreachable{}
 	allowed := f.patience + waitOf(r)
-	if r.Method != http.MethodGet {
+	switch {
+	case r.Method == http.MethodPut && r.URL.Path == snapshotPath:
+		allowed = f.patience * (restoreAnswerTimeout / answerTimeout)
+	case r.Method != http.MethodGet:
 		allowed = f.patience * (writeAnswerTimeout / answerTimeout)
 	}
 	first := f.preferred.Load()

@@ -47,22 +47,11 @@ func (s *surface) kvGet(q *request) error {
 }
 
 // kvReadOne reads a key. Its index is that of its last write, or of its deletion,
-// so that writes of other keys never raise it.
+// so that writes of other keys never raise it; or that of a restore, which may have put
+// the key back to an older write.
 func (s *surface) kvReadOne(ctx context.Context, m mode, key string) (registry.RangeResult, uint64, error) {
-	r := registry.RangeRequest{Space: registry.SpaceKV, KeyRange: registry.One(key)}
-	res, err := s.read(ctx, m, r)
-	if err == nil && len(res.KVs) == 0 {
-		// Only a missing key needs to be asked when it went.
-		r.WithLastChange = true
-		res, err = s.read(ctx, m, r)
-	}
-	switch {
-	case err != nil:
-		return res, 0, err
-	case len(res.KVs) > 0:
-		return res, index(res.KVs[0].ModRevision), nil
-	}
-	return res, index(res.LastChange), nil
+	res, err := s.read(ctx, m, registry.RangeRequest{Space: registry.SpaceKV, KeyRange: registry.One(key), WithLastChange: true})
+	return res, index(res.LastChange), err
 }
 
 // kvList answers for a prefix. Its index is that of the last put or deletion

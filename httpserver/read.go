@@ -122,15 +122,17 @@ func (s *surface) block(q *request) (leave func(), err error) {
 	return func() { s.metrics.blocked.Add(-1) }, nil
 }
 
-// readHeaders sets what every read of the store answers with. A client takes an
-// index of 0 for none, and spins.
+// readHeaders sets what every read of the store answers with. age is how old the
+// answer may be, which is asked of stale ones alone: any other is as fresh as its
+// question. A client takes an index of 0 for none, and spins.
 func (s *surface) readHeaders(h http.Header, m mode, index uint64, age time.Duration) {
 	h[api.HeaderIndex] = headerUint(max(index, 1))
+	h[api.HeaderLastContact], h[api.HeaderKnownLeader] = zero, yes
+	if m != modeStale {
+		return // it would have failed without a leader
+	}
 	h[api.HeaderLastContact] = headerUint(uint64(max(age, 0).Milliseconds()))
-	// Any other read would have failed without a leader.
-	if m != modeStale || s.cluster.Status().Leader != "" {
-		h[api.HeaderKnownLeader] = yes
-	} else {
+	if s.cluster.Status().Leader == "" {
 		h[api.HeaderKnownLeader] = no
 	}
 }

@@ -1,19 +1,24 @@
 package httpserver
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"herald/registry"
 	"herald/registry/plugin"
+	"herald/registry/storetest"
 )
 
-var curlLine = regexp.MustCompile(`^curl (?:-X ([A-Z]+) )?(?:-d (?:'([^']*)'|(\S+)) )?'127\.0\.0\.1:8500(/[^']*)'$`)
+// With -T and -o, which name a file, and otherwise with the words of the examples.
+var curlLine = regexp.MustCompile(`^curl (?:-X ([A-Z]+) )?(?:-d (?:'([^']*)'|(\S+)) )?(?:-T (\S+) )?(?:-o (\S+) )?'127\.0\.0\.1:8500(/[^']*)'$`)
 
 // The README's examples work, and leave no endpoint out.
 func TestReadme(t *testing.T) {
@@ -22,9 +27,11 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := open(t, func(_ *Config, host *plugin.Host) {
+		op := &fakeOperator{store: host.Store.(*storetest.Memory)}
+		host.Operator, host.Cluster = op, ailing{op}
 		host.MetricsHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("#\n")) })
 	})
-	shown := map[string]bool{}
+	shown, files := map[string]bool{}, map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "curl ") {
@@ -35,18 +42,25 @@ func TestReadme(t *testing.T) {
 			t.Errorf("the test cannot read %q", line)
 			continue
 		}
-		method := m[1]
-		if method == "" {
+		method, body := m[1], m[2]+m[3]
+		switch from := m[4]; {
+		case from != "":
+			method, body = http.MethodPut, files[from]
+		case method == "":
 			method = http.MethodGet
 		}
-		if a := h.do(method, m[4], m[2]+m[3]); a.status != http.StatusOK || a.body == "false" {
+		a := h.do(method, m[6], body)
+		if a.status != http.StatusOK || a.body == "false" {
 			t.Errorf("%s\nanswers %d %s", line, a.status, a.body)
 		}
-		path, _, _ := strings.Cut(m[4], "?")
+		if to := m[5]; to != "" {
+			files[to] = a.body
+		}
+		path, _, _ := strings.Cut(m[6], "?")
 		shown[method+" "+routeOf(h.door.surface, path)] = true
 	}
 	for _, r := range h.door.surface.routes() {
-		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
 			if r.handler(method) != nil && !shown[method+" "+r.path] {
 				t.Errorf("README.md shows no %s %s", method, r.path)
 			}
@@ -92,4 +106,21 @@ func TestReadmeSettings(t *testing.T) {
 	for name := range said {
 		t.Errorf("README.md has the setting %s, which there is not", name)
 	}
+}
+
+// ailing is a cluster in which a server that was removed has died, too.
+type ailing struct{ op *fakeOperator }
+
+func (ailing) Status() registry.Status             { return fakeCluster{}.Status() }
+func (ailing) WaitReady(ctx context.Context) error { return nil }
+func (c ailing) Members(ctx context.Context) ([]registry.Member, error) {
+	c.op.mu.Lock()
+	defer c.op.mu.Unlock()
+	members, err := fakeCluster{}.Members(ctx)
+	for i := range members {
+		if slices.Contains(c.op.calls, "remove "+members[i].ID) {
+			members[i].Alive = false
+		}
+	}
+	return members, err
 }

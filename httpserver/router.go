@@ -164,6 +164,8 @@ func (r *route) handler(method string) handler {
 		}
 	case http.MethodPut:
 		return r.put
+	case http.MethodPost:
+		return r.post
 	case http.MethodDelete:
 		return r.delete
 	}
@@ -173,7 +175,7 @@ func (r *route) handler(method string) handler {
 // allow is the route's Allow header.
 func (r *route) allow() string {
 	allow := http.MethodOptions
-	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete} {
 		if r.handler(m) != nil {
 			allow += "," + m
 		}

@@ -6,6 +6,8 @@ type route struct {
 	// follows is the request's argument, unescaped.
 	path             string
 	get, put, delete handler
+	// post is for the few paths that some clients send POST to.
+	post handler
 	// probe says that HEAD is answered as GET is, without the body. Load balancers
 	// ask so; clients of the API are refused it everywhere else.
 	probe bool
@@ -53,6 +55,9 @@ func (s *surface) routes() []route {
 		{path: "/v1/agent/self", get: s.agentSelf, scope: local},
 		{path: "/v1/agent/members", get: s.agentMembers, scope: local},
 		{path: "/v1/agent/version", get: s.agentVersion, scope: local},
+		{path: "/v1/agent/join/", put: s.agentJoin, scope: local},
+		{path: "/v1/agent/leave", put: s.agentLeave, scope: local},
+		{path: "/v1/agent/force-leave/", put: s.agentForceLeave},
 		{path: "/v1/agent/maintenance", put: s.agentNodeMaintenance, scope: local},
 		{path: "/v1/agent/services", get: s.agentServices, scope: local},
 		{path: "/v1/agent/service/register", put: s.agentRegisterService, scope: local},
@@ -80,7 +85,12 @@ func (s *surface) routes() []route {
 		{path: "/v1/status/leader", get: s.statusLeader},
 		{path: "/v1/status/peers", get: s.statusPeers},
 		{path: "/v1/operator/raft/configuration", get: s.raftConfiguration},
+		{path: "/v1/operator/raft/peer", delete: s.raftRemovePeer},
+		{path: "/v1/operator/raft/transfer-leader", put: s.raftTransfer, post: s.raftTransfer},
+		{path: "/v1/operator/autopilot/health", get: s.autopilotHealth},
+		{path: "/v1/operator/autopilot/state", get: s.autopilotState},
 		{path: "/v1/members", get: s.members},
+		{path: snapshotPath, get: s.snapshotSave, put: s.snapshotRestore},
 
 		// The process.
 		{path: "/metrics", get: s.metricsText, scope: local},

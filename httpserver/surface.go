@@ -22,9 +22,12 @@ type surface struct {
 
 	store   registry.Store   // nil in an agent's process
 	cluster registry.Cluster // nil in an agent's process
-	catalog *catalog.Catalog
-	agent   registry.Agent
-	forward *forwarder // nil in a server's process
+	// operator is nil in an agent's process, and where the store cannot.
+	operator registry.Operator
+	peer     string // this server's peer address
+	catalog  *catalog.Catalog
+	agent    registry.Agent
+	forward  *forwarder // nil in a server's process
 
 	log            *slog.Logger
 	metrics        *metrics
@@ -44,7 +47,7 @@ func newSurface(cfg Config, h *plugin.Host) (*surface, error) {
 	}
 	s := &surface{
 		cfg: cfg, node: h.Node, datacenter: h.Datacenter, version: h.Version,
-		store: h.Store, cluster: h.Cluster, catalog: h.Catalog, agent: h.Agent,
+		store: h.Store, cluster: h.Cluster, operator: h.Operator, peer: h.Peer, catalog: h.Catalog, agent: h.Agent,
 		log: h.Log, metricsHandler: h.MetricsHandler, ready: h.Ready,
 	}
 	if s.log == nil {

@@ -83,7 +83,8 @@ type RangeResult struct {
 	// transaction's writes so far.
 	Revision int64
 	// LastChange is the highest revision at which a key of the range was put or
-	// deleted, 0 if none ever was. It never goes down, also not by compaction,
+	// deleted, 0 if none ever was. A restore of the store counts as a change of every
+	// key, whether it is there or not. It never goes down, also not by compaction,
 	// which may raise it (to the revision of another key's deletion) once very
 	// many deleted keys had to be forgotten.
 	LastChange int64

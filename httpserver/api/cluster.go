@@ -4,8 +4,10 @@ import "herald/registry"
 
 // Members is what GET /v1/members answers.
 type Members struct {
-	Status  registry.Status   `json:"status"`
-	Members []registry.Member `json:"members"`
+	// Status is how the cluster looks from the server that answers.
+	Status    registry.Status    `json:"status"`
+	Members   []registry.Member  `json:"members"`
+	Tolerance registry.Tolerance `json:"tolerance"`
 }
 
 // RaftServer is a server of the replicated log's configuration.
@@ -24,3 +26,6 @@ type RaftConfiguration struct {
 	// Index is the last log entry of the server that answers.
 	Index uint64
 }
+
+// Transferred is what POST /v1/operator/raft/transfer-leader answers.
+type Transferred struct{ Success bool }

@@ -108,7 +108,8 @@ func (n *Node) host(door string) *plugin.Host {
 		DrainTimeout:   n.cfg.DrainTimeout,
 	}
 	if n.store != nil { // a nil *Store in an interface would not be nil
-		h.Store, h.Cluster = n.store, n.store
+		h.Store, h.Cluster, h.Peer = n.store, n.store, n.store.PeerAddress()
+		h.Operator, _ = any(n.store).(registry.Operator)
 	}
 	return h
 }

@@ -10,12 +10,12 @@ import (
 const maxDead = 1 << 18
 
 // lastChange is the highest revision at which a key of the range was put or
-// deleted. Where a deletion may have been forgotten, it answers with the highest
-// revision forgotten: too high, never too low.
+// deleted, a restore being both. Where a deletion may have been forgotten, it answers
+// with the highest revision forgotten: too high, never too low.
 func (s *space) lastChange(kr registry.KeyRange) int64 {
 	if kr.IsOne() {
 		if r := s.get(kr.Start); r != nil {
-			return r.mod
+			return max(r.mod, s.restored)
 		}
 		if rev, ok := s.dead.Get(kr.Start); ok {
 			return rev

@@ -66,6 +66,8 @@
 //     put attached to it would: nobody would ever release it.
 //   - A revoke ends the leases that exist, each in a revision of its own, and reports
 //     those that do not both as Missing and as ErrLeaseNotFound.
+//   - A restore leaves revisions out (restoreGap), the only thing that does: no commit has
+//     them, and history begins above them.
 //   - Of the deleted keys, the last 262,144 are remembered (maxDead). What is forgotten
 //     raises a floor under LastChange: it may then be too high, never too low.
 //

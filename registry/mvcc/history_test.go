@@ -193,6 +193,11 @@ func (h *teller) tell(out *strings.Builder, lines []string) {
 		h.state = roundTrip(h.t, v)
 		h.state.swept.step = 0
 		fmt.Fprintln(out, "restored at index", h.state.View().Applied())
+	case "supersede":
+		h.state = roundTrip(h.t, v)
+		h.state.swept.step = 0
+		err := h.state.Supersede(registry.Revisions{p.number(), p.number(), p.number()}, h.who)
+		tellError(out, err, fmt.Sprint("revisions ", h.state.View().Revisions()))
 	case "sweep":
 		h.state.swept.step = int(p.number())
 		h.state.sweep()

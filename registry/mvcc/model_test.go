@@ -24,6 +24,7 @@ type modelSpace struct {
 	states         map[int64]map[string]registry.KeyValue
 	commits        map[int64]registry.Commit
 	touched        map[string]int64 // when each key was last put or deleted
+	restored       int64
 }
 
 func newModel() *model {
@@ -212,6 +213,21 @@ func (m *model) revoke(c *Command) (res Result) {
 	return res
 }
 
+// supersede is a restore of the model's state over one with the revisions of floor.
+func (m *model) supersede(floor registry.Revisions, by registry.Origin) {
+	for i := range m.spaces {
+		s := &m.spaces[i]
+		now := s.states[s.rev]
+		rev := max(s.rev, floor[i]) + 2
+		s.rev, s.compacted, s.restored = rev, rev, rev
+		s.states[rev], s.commits[rev] = now, registry.Commit{Revision: rev, Origin: by}
+	}
+	for id, l := range m.leases {
+		l.Remaining = 0
+		m.leases[id] = l
+	}
+}
+
 // run executes a transaction: the compares of nested ones look at the model,
 // which does not change before commit.
 func (t *modelTxn) run(x *registry.Txn) (*registry.TxnResult, error) {
@@ -340,6 +356,9 @@ func (m *model) read(q *registry.RangeRequest, work map[string]registry.KeyValue
 	kvs := inRange(work, q.KeyRange)
 	res.Count = int64(len(kvs))
 	if q.WithLastChange {
+		if !q.Empty() {
+			res.LastChange = s.restored
+		}
 		for key, rev := range s.touched {
 			if q.Contains(key) && !q.Empty() {
 				res.LastChange = max(res.LastChange, rev)

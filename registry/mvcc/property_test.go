@@ -185,6 +185,19 @@ func TestModel(t *testing.T) {
 				v = restored.View()
 				checkView(t, m, v)
 			}
+			if rapid.IntRange(0, 19).Draw(t, "supersede") == 0 {
+				var floor registry.Revisions
+				for s := range floor {
+					floor[s] = rapid.Int64Range(0, m.spaces[s].rev+9).Draw(t, "floor")
+				}
+				m.supersede(floor, c.Origin)
+				step := lasting.swept.step
+				lasting, restored = superseded(t, lasting.View(), floor, c.Origin), superseded(t, v, floor, c.Origin)
+				lasting.swept.step = step
+				v = roundTrip(t, restored.View()).View()
+				checkView(t, m, lasting.View())
+				checkView(t, m, v)
+			}
 			if a, b := lasting.View().Hash(), v.Hash(); a != b {
 				t.Fatalf("hashes differ: %x, %x", a, b)
 			}
@@ -198,6 +211,15 @@ func TestModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// superseded is the state after a restore of v over one with the revisions of floor.
+func superseded(t *rapid.T, v *View, floor registry.Revisions, by registry.Origin) *State {
+	s := roundTrip(t, v)
+	if err := s.Supersede(floor, by); err != nil {
+		t.Fatalf("supersede: %v", err)
+	}
+	return s
 }
 
 func roundTrip(t interface{ Fatalf(string, ...any) }, v *View) *State {

@@ -132,6 +132,8 @@ func (d *decoder) space(id registry.Space) error {
 			s.compacted = r.Int()
 		case 4:
 			s.deadFloor = r.Int()
+		case 5:
+			s.restored = r.Int()
 		default:
 			return false
 		}
@@ -142,7 +144,8 @@ func (d *decoder) space(id registry.Space) error {
 		return err
 	case named != id:
 		return corrupt("space %v stands where %v should be", named, id)
-	case s.rev < firstRevision || s.rev > maxRevision || s.compacted < neverCompacted || s.compacted > s.rev || s.deadFloor < 0 || s.deadFloor > s.rev:
+	case s.rev < firstRevision || s.rev > maxRevision || s.compacted < neverCompacted || s.compacted > s.rev ||
+		s.deadFloor < 0 || s.deadFloor > s.rev || s.restored < 0 || s.restored > min(s.deadFloor, s.lowest()):
 		return corrupt("space %v: its revisions do not fit together", id)
 	}
 	s.log.first = s.history()

@@ -121,7 +121,8 @@ func (e *encoder) space(s *space) {
 	b := wire.AppendUint(e.payload[:0], 1, uint64(s.id))
 	b = wire.AppendInt(b, 2, s.rev)
 	b = wire.AppendInt(b, 3, s.compacted)
-	e.frame(frameSpace, wire.AppendInt(b, 4, s.deadFloor))
+	b = wire.AppendInt(b, 4, s.deadFloor)
+	e.frame(frameSpace, wire.AppendInt(b, 5, s.restored))
 	e.keys(s)
 	e.commits(s, s.rev)
 	s.dead.Scan(func(key string, rev int64) bool {

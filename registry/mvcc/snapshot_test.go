@@ -165,6 +165,10 @@ func FuzzDecodeSnapshot(f *testing.F) {
 	compacted := snapshotState(f)
 	compacted.Apply(&Command{Compact: &Compact{Revision: 10}})
 	f.Add(encode(f, compacted.Publish()))
+	if err := compacted.Supersede(registry.Revisions{}, testOrigin); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(encode(f, compacted.View()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < headerLen+8 {
 			return
@@ -193,6 +197,9 @@ func FuzzDecodeSnapshot(f *testing.F) {
 		s.Publish()
 		if after := dump(v); after != before {
 			t.Fatal("a view changed under its reader")
+		}
+		if s.Supersede(registry.Revisions{}, testOrigin) == nil {
+			roundTrip(t, s.View())
 		}
 	})
 }

@@ -35,6 +35,9 @@ type space struct {
 	// tombstones were compacted; deadFloor is the highest revision forgotten.
 	dead      *cow.Map[string, int64]
 	deadFloor int64
+	// restored is the revision of the last restore, 0 if there was none: every key may
+	// have changed then. It is at most deadFloor.
+	restored int64
 
 	bytes     int64 // of keys and values in keys
 	histBytes int64 // of keys and values in hist

@@ -26,6 +26,7 @@ import (
 //	compact SPACE REV · history SPACE FROM TO · revisions
 //	by WHO [at=SECONDS] [why=N]     who asks from here on
 //	snapshot                        go on with a state restored from a snapshot
+//	supersede KV CATALOG SESSION    go on as a restore over a state of those revisions would
 //	sweep EVENTS · inside           remove compacted history; show what is kept
 //
 // KEYS are one key, FROM..TO, FROM.. for all from it, or PREFIX*. Words may be

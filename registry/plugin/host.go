@@ -27,6 +27,9 @@ type Host struct {
 	// Operator changes who the servers are. In an agent's process it is nil, and
 	// where the store cannot.
 	Operator registry.Operator
+	// Peer is where the other servers reach this one, host:port; "" in an agent's
+	// process.
+	Peer string
 	// Catalog is the live catalog.
 	Catalog *catalog.Catalog
 	// Agent is the local agent.
