@@ -97,12 +97,14 @@ func (c *conn) Write(b []byte) (int, error) {
 			return n, c.fail("write", c.broken)
 		case p.shut:
 			return n, c.fail("write", syscall.EPIPE)
-		case n == len(b):
+		case len(b) == 0:
 			return n, nil
 		case p.sent < window:
 			m := min(len(b)-n, window-p.sent)
 			p.send(append([]byte(nil), b[n:n+m]...), nil)
-			n += m
+			if n += m; n == len(b) {
+				return n, nil
+			}
 			continue
 		}
 		p.changed.Wait()

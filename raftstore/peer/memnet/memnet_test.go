@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -361,7 +362,8 @@ func TestNothingIsLostOrReordered(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := New()
 			a, b := connect(t, n)
-			go func() {
+			var both sync.WaitGroup
+			both.Go(func() {
 				defer a.Close()
 				for i, size := range sizes {
 					chunk := bytes.Repeat([]byte{byte(i + 1)}, size)
@@ -372,8 +374,8 @@ func TestNothingIsLostOrReordered(t *testing.T) {
 					sent = append(sent, chunk...)
 					time.Sleep(time.Millisecond)
 				}
-			}()
-			go func() {
+			})
+			both.Go(func() {
 				for _, f := range faults {
 					switch f {
 					case 0:
@@ -390,12 +392,12 @@ func TestNothingIsLostOrReordered(t *testing.T) {
 					time.Sleep(time.Millisecond)
 				}
 				n.HealAll()
-			}()
+			})
 			var err error
 			if got, err = io.ReadAll(b); err != nil {
 				t.Error(err)
 			}
-			synctest.Wait()
+			both.Wait()
 		})
 		if !bytes.Equal(got, sent) {
 			rt.Fatalf("%d bytes were sent, and %d others arrived", len(sent), len(got))

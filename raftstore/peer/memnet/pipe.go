@@ -59,13 +59,13 @@ func (p *pipe) arrive() {
 		}
 		p.flight = p.flight[1:]
 		p.changed.Broadcast()
+		if s.end == errReset {
+			p.to.resetLocked()
+		}
 		switch {
 		case p.end != nil:
 		case s.end != nil:
 			p.end = s.end
-			if s.end == errReset {
-				p.to.resetLocked()
-			}
 		case p.to.closed:
 			// Nobody will read it, and the sender is told so.
 			p.flight = nil
