@@ -185,7 +185,7 @@ func (r *call) mayRepeat(err error) bool {
 	}
 	var answered *Error
 	if errors.As(err, &answered) {
-		return errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrStopped)
+		return errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrStopped) || r.repeatable && answered.passes()
 	}
 	return r.repeatable || notSent(err)
 }
@@ -200,18 +200,10 @@ func notSent(err error) bool {
 func (c *Client) attempt(ctx context.Context, server *url.URL, r call, accept []int) (*reply, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout+r.wait, errSlow)
 	defer cancel()
-	u := *server
-	u.Path += r.path
-	u.RawPath = escapePath(u.Path)
-	u.RawQuery = r.query.Encode()
-	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), bytes.NewReader(r.body))
+	req, err := c.request(ctx, server, r, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, err
 	}
-	if c.token != "" {
-		req.Header.Set(api.HeaderToken, c.token)
-	}
-	setCaller(req)
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.unanswered(ctx, server, r, err)
@@ -231,6 +223,23 @@ func (c *Client) attempt(ctx context.Context, server *url.URL, r call, accept []
 		}
 	}
 	return nil, newError(r, rep)
+}
+
+// request makes the request that sends a call to a server.
+func (c *Client) request(ctx context.Context, server *url.URL, r call, body io.Reader) (*http.Request, error) {
+	u := *server
+	u.Path += r.path
+	u.RawPath = escapePath(u.Path)
+	u.RawQuery = r.query.Encode()
+	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	if c.token != "" {
+		req.Header.Set(api.HeaderToken, c.token)
+	}
+	setCaller(req)
+	return req, nil
 }
 
 // errSlow is the cause of an attempt's own end.

@@ -1,11 +1,13 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"herald/httpserver/api"
+	"herald/registry"
 )
 
 // Error is an answer that refuses a call. It is the registry's error of its Code to
@@ -39,3 +41,18 @@ func (e *Error) Error() string {
 
 // Unwrap returns the registry's error that this is, if it is one.
 func (e *Error) Unwrap() error { return e.is }
+
+// passes reports whether the answer is of a kind that goes away, or is another's at
+// another server.
+func (e *Error) passes() bool {
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	for _, is := range []error{registry.ErrNoLeader, registry.ErrUnavailable, registry.ErrTimeout, registry.ErrStopped} {
+		if errors.Is(e, is) {
+			return true
+		}
+	}
+	return false
+}

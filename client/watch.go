@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"herald/registry"
@@ -77,19 +76,7 @@ func (k KV) follow(ctx context.Context, o ReadOptions, read func(context.Context
 // passes reports whether an error is of a kind that goes away.
 func passes(err error) bool {
 	var answered *Error
-	if !errors.As(err, &answered) {
-		return true // nobody answered
-	}
-	switch answered.Status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	for _, e := range []error{registry.ErrNoLeader, registry.ErrUnavailable, registry.ErrTimeout, registry.ErrStopped} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return !errors.As(err, &answered) || answered.passes() // nobody answered, or not for long
 }
 
 // sleep waits for d and up to half of it more, or until ctx ends.
