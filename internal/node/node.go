@@ -33,23 +33,26 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, catalog: catalog.New(), metrics: newMetrics(cfg.Version, cfg.Agent.Node.Name)}
+	n := &Node{cfg: cfg, metrics: newMetrics(cfg.Version, cfg.Agent.Node.Name)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.abandon())
 		}
 	}()
 	up, serverID := cfg.Upstream, ""
+	options := []catalog.Option{catalog.WithLog(cfg.Log.With("part", "catalog"))}
 	if cfg.Store != nil {
 		store := *cfg.Store
 		store.Hooks = n.metrics.storeHooks()
 		if n.store, err = raftstore.Open(store); err != nil {
 			return nil, err
 		}
+		options = append(options, catalog.WithCluster(n.store))
 		up, serverID = agent.StoreUpstream(n.store), n.store.Status().ID
 		n.describeServer()
 		n.gauges()
 	}
+	n.catalog = catalog.New(options...)
 	if n.cfg.Agent.Node.ID, err = nodeID(serverID, cfg.Agent.DataDir); err != nil {
 		return nil, err
 	}

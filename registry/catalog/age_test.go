@@ -92,6 +92,51 @@ func TestFollowServesUnconfirmedInTheEnd(t *testing.T) {
 	}
 }
 
+// led is a cluster that may have a leader.
+type led struct {
+	registry.Cluster
+	by atomic.Pointer[string]
+}
+
+func (l *led) Status() registry.Status {
+	if by := l.by.Load(); by != nil {
+		return registry.Status{Leader: *by}
+	}
+	return registry.Status{}
+}
+
+// With a leader the log is replayed sooner or later, and half of it must not be served
+// because it takes long.
+func TestFollowWaitsForALongLog(t *testing.T) {
+	for name, leaves := range map[string]bool{"to its end": false, "until the leader is gone": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, cluster, leader := &aged{Store: storetest.NewMemory(t)}, &led{}, "a"
+				s.age.Store(math.MaxInt64)
+				r := write(t, s, node("n"))
+				c := follow(t, s, WithCluster(cluster))
+				time.Sleep(DefaultBootWait / 2)
+				cluster.by.Store(&leader)
+				time.Sleep(100 * DefaultBootWait)
+				if x := c.Index(); x.Revision() != 0 {
+					t.Fatalf("served at revision %d while its log was being replayed", x.Revision())
+				}
+				began, least := time.Now(), time.Duration(0)
+				if leaves {
+					cluster.by.Store(nil)
+					least = DefaultBootWait - confirmedPoll
+				} else {
+					s.age.Store(0)
+				}
+				x, err := c.WaitRevision(t.Context(), 1)
+				if took := time.Since(began); err != nil || x.Revision() != r || took < least || took > least+2*confirmedPoll {
+					t.Errorf("revision %d after %v, %v; want %d after %v", x.Revision(), took, err, r, least)
+				}
+			})
+		})
+	}
+}
+
 func TestFollowEndsWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &aged{Store: storetest.NewMemory(t)}

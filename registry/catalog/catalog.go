@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"herald/registry"
 )
 
 // Catalog is the live catalog: the current Index, and those who wait for it to
@@ -17,6 +19,7 @@ type Catalog struct {
 	malformed atomic.Int64
 	touch     atomic.Pointer[touch] // nil until the catalog was first read; Follow sets it
 	bootWait  time.Duration
+	cluster   registry.Cluster // nil if it is not known
 
 	// wakeups counts how often a Wait woke to look at the index.
 	wakeups atomic.Int64
@@ -39,6 +42,11 @@ const DefaultBootWait = 5 * time.Second
 // whatever its age, so that a server without a quorum serves what it has. 0 or
 // less does not wait.
 func WithBootWait(d time.Duration) Option { return func(c *Catalog) { c.bootWait = d } }
+
+// WithCluster tells Follow of the cluster that its store is part of. While a leader is
+// known the store will catch up with it, however long its log is: the boot wait is
+// then over only once no leader was known for as long.
+func WithCluster(cluster registry.Cluster) Option { return func(c *Catalog) { c.cluster = cluster } }
 
 // New returns a catalog that is empty, at revision 0, until Follow feeds it.
 func New(options ...Option) *Catalog {

@@ -155,8 +155,8 @@ func (f *follower) boot(ctx context.Context) error {
 	return nil
 }
 
-// awaitConfirmed blocks until the store has heard from a leader since it was
-// opened, or has had its time to.
+// awaitConfirmed blocks until the store has caught up with a leader since it was
+// opened, or has had its time to without knowing of any.
 func (f *follower) awaitConfirmed(ctx context.Context) error {
 	poll := time.NewTicker(confirmedPoll)
 	defer poll.Stop()
@@ -165,7 +165,11 @@ func (f *follower) awaitConfirmed(ctx context.Context) error {
 		if err != nil || age != unknownAge {
 			return err
 		}
-		if !time.Now().Before(f.unconfirmedFrom) {
+		now := time.Now()
+		if f.c.cluster != nil && f.c.cluster.Status().Leader != "" {
+			f.unconfirmedFrom = now.Add(f.c.bootWait)
+		}
+		if !now.Before(f.unconfirmedFrom) {
 			f.c.log.Warn("no leader was heard since the start; the catalog is served as this server last knew it", "waited", f.c.bootWait)
 			return nil
 		}
