@@ -164,3 +164,27 @@ func TestWatchTellsOfRetries(t *testing.T) {
 		t.Errorf("told of %v", told)
 	}
 }
+
+func TestWatchTellsThatItGoesOn(t *testing.T) {
+	s := serve(t)
+	s.store.SetOutage(registry.ErrNoLeader)
+	var told []error
+	c, err := client.New(client.Config{Addresses: []string{s.url}, OnRetry: func(err error) {
+		if told = append(told, err); len(told) == 2 {
+			s.store.SetOutage(nil)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, err := range c.KV().Watch(t.Context(), "w/", client.ReadOptions{Consistency: client.Consistent}) {
+		if err != nil {
+			t.Error(err)
+		}
+		break
+	}
+	if len(told) != 3 || !errors.Is(told[0], registry.ErrNoLeader) || told[1] == nil || told[2] != nil {
+		t.Errorf("told of %v", told)
+	}
+}

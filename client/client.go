@@ -37,7 +37,8 @@ type Config struct {
 	// so that servers of another refuse that; "" is not checked.
 	Datacenter string
 	// OnRetry, if it is not nil, is told why Watch and WatchKey read again after a
-	// pause, each time. It is called by the goroutine that ranges over them.
+	// pause, each time, and nil once a read has succeeded again. It is called by the
+	// goroutine that ranges over them.
 	OnRetry func(err error)
 }
 

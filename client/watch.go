@@ -42,7 +42,7 @@ func (k KV) WatchKey(ctx context.Context, key string, o ReadOptions) iter.Seq2[S
 
 func (k KV) follow(ctx context.Context, o ReadOptions, read func(context.Context, ReadOptions) ([]registry.KeyValue, Meta, error)) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
-		pause := minPause
+		pause, failed := minPause, false
 		for ctx.Err() == nil {
 			kvs, meta, err := read(ctx, o)
 			switch {
@@ -52,14 +52,16 @@ func (k KV) follow(ctx context.Context, o ReadOptions, read func(context.Context
 				yield(Snapshot{}, err)
 				return
 			case err != nil:
-				if k.c.onRetry != nil {
-					k.c.onRetry(err)
-				}
+				k.c.tellRetry(err)
+				failed = true
 				sleep(ctx, pause)
 				pause = min(2*pause, maxPause)
 				continue
 			}
-			pause = minPause
+			if failed {
+				pause, failed = minPause, false
+				k.c.tellRetry(nil)
+			}
 			if meta.Index == o.Index {
 				continue // the wait was over
 			}
@@ -70,6 +72,12 @@ func (k KV) follow(ctx context.Context, o ReadOptions, read func(context.Context
 			// follows is counted from there.
 			o.Index = meta.Index
 		}
+	}
+}
+
+func (c *Client) tellRetry(err error) {
+	if c.onRetry != nil {
+		c.onRetry(err)
 	}
 }
 

@@ -53,7 +53,7 @@ func (p *program) root() *cobra.Command {
 		SilenceErrors: true,
 	},
 		p.devCommand(), p.serverCommand(), p.agentCommand(),
-		p.kvCommand(), p.serviceCommand(), p.membersCommand(), p.healthCommand(),
+		p.kvCommand(), p.serviceCommand(), p.membersCommand(), p.joinCommand(), p.leaveCommand(), p.snapshotCommand(), p.healthCommand(),
 		p.configCommand(), p.pluginsCommand(), p.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

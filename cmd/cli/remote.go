@@ -37,14 +37,23 @@ func remoteFlags(cmd *cobra.Command) *remote {
 }
 
 func (r *remote) client() (*client.Client, error) {
-	// Whatever keeps a watch from going on is told once, until it is something else.
-	said := ""
-	return client.New(client.Config{Addresses: r.addresses, Token: r.token, OnRetry: func(err error) {
-		if s := err.Error(); s != said {
-			said = s
-			fmt.Fprintln(os.Stderr, "herald: trying again:", err)
-		}
-	}})
+	return client.New(client.Config{Addresses: r.addresses, Token: r.token, OnRetry: (&retries{to: os.Stderr}).tell})
+}
+
+// retries tells of what keeps a watch from going on: once, until it is something else
+// or it has gone on meanwhile.
+type retries struct {
+	to   io.Writer
+	said string
+}
+
+func (t *retries) tell(err error) {
+	if err == nil {
+		t.said = ""
+	} else if s := err.Error(); s != t.said {
+		t.said = s
+		fmt.Fprintln(t.to, "herald: trying again:", err)
+	}
 }
 
 // reader is a client for a command that reads, and how it is to read.

@@ -1,0 +1,4 @@
+package cli
+
+// syncDir does nothing: directories cannot be synced here.
+func syncDir(string) error { return nil }
