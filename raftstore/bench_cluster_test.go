@@ -35,7 +35,7 @@ func benchCluster(b *testing.B, adjust func(*Config)) []*Store {
 		cfg.DataDir = filepath.Join(b.TempDir(), "data")
 		cfg.NodeID = fmt.Sprintf("id-%d", i)
 		cfg.PeerAddress = address
-		cfg.Bootstrap = true
+		cfg.BootstrapExpect = 1
 		if adjust != nil {
 			adjust(&cfg)
 		}

@@ -19,7 +19,7 @@ func benchStore(b *testing.B, adjust func(*Config)) *Store {
 	cfg := DefaultConfig()
 	cfg.DataDir = filepath.Join(b.TempDir(), "data")
 	cfg.PeerAddress = "127.0.0.1:0"
-	cfg.Bootstrap = true
+	cfg.BootstrapExpect = 1
 	if adjust != nil {
 		adjust(&cfg)
 	}
@@ -126,7 +126,7 @@ func BenchmarkSnapshotRestore(b *testing.B) {
 		cfg := DefaultConfig()
 		cfg.DataDir = filepath.Join(b.TempDir(), "data")
 		cfg.PeerAddress = "127.0.0.1:0"
-		cfg.Bootstrap = true
+		cfg.BootstrapExpect = 1
 		cfg.SnapshotBytes = 1 << 40
 		cfg.HistoryCommits = 1
 		cfg.TrailingEntries = 1

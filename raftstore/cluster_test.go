@@ -348,7 +348,10 @@ func TestLeasesOverLeaderChanges(t *testing.T) {
 			defer close(finished)
 			for {
 				for _, s := range c.stores {
-					_, err := s.KeepAlive(context.Background(), live)
+					// A client that waits for one server for longer than it has is not alive.
+					ctx, cancel := context.WithTimeout(context.Background(), ttl/4)
+					_, err := s.KeepAlive(ctx, live)
+					cancel()
 					if err == nil {
 						break
 					}

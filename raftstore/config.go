@@ -36,9 +36,26 @@ type Config struct {
 	// AdvertiseAddress is what the other servers dial; "" is the address bound.
 	// It must be given when PeerAddress binds every interface.
 	AdvertiseAddress string
-	// Bootstrap makes a cluster of this server alone, if the directory has
-	// never been part of one. It does nothing to a directory that has.
-	Bootstrap bool
+
+	// BootstrapExpect is of how many servers a new cluster is made, while the directory
+	// has never been part of one: as soon as so many that expect the same know of each other through
+	// Join. 1 makes a cluster of this server alone, unless Join is set: then, as with 0, the
+	// server waits to be let into a cluster that exists. It does nothing to a
+	// directory that is part of a cluster.
+	BootstrapExpect int
+	// Join are peer addresses of servers of the cluster, host:port; this server's own may
+	// be among them. A name is resolved at each attempt, and may stand for several. If one of
+	// them is part of a cluster, this server joins that, rather than making one. They are
+	// asked later too, should every other server have moved.
+	Join []string
+	// Version is the program's, for people.
+	Version string
+	// StabilizationTime is how long a new server must have answered before it gets a
+	// vote. With fewer than three voters 2 s are enough.
+	StabilizationTime time.Duration
+	// DeadServerAfter is how long a server may not have answered before it is removed
+	// from the cluster, if at least three voters remain; 0 is never.
+	DeadServerAfter time.Duration
 
 	// LogStore is LogWAL or LogBoltDB. It is fixed once the directory exists.
 	LogStore string
@@ -138,6 +155,8 @@ const (
 	// entries above 64 MiB.
 	maxMaxRequestBytes = 32 << 20
 	minSegmentBytes    = 64 << 10
+	// A restart of a host must not cost a server its place.
+	minDeadServerAfter = time.Minute
 )
 
 // DefaultConfig is a server that keeps its log in the write-ahead log. The
@@ -151,6 +170,7 @@ func DefaultConfig() Config {
 		ElectionTimeout:    time.Second,
 		LeaderLeaseTimeout: 500 * time.Millisecond,
 		PeerTimeout:        10 * time.Second,
+		StabilizationTime:  10 * time.Second,
 		DiskStallTimeout:   2 * time.Second,
 		DiskReserve:        96 << 20, // the next segment is allocated whole
 		SnapshotEntries:    65536,
@@ -189,6 +209,10 @@ func (c *Config) Validate() error {
 	bad(c.LeaderLeaseTimeout < 10*time.Millisecond, "leader lease timeout is %v, want at least 10ms", c.LeaderLeaseTimeout)
 	bad(c.HeartbeatTimeout < c.LeaderLeaseTimeout, "heartbeat timeout %v is below the leader lease timeout %v: a leader would outlive its followers' patience", c.HeartbeatTimeout, c.LeaderLeaseTimeout)
 	bad(c.ElectionTimeout < c.HeartbeatTimeout, "election timeout %v is below the heartbeat timeout %v", c.ElectionTimeout, c.HeartbeatTimeout)
+	bad(c.BootstrapExpect < 0 || c.BootstrapExpect > maxExpect, "bootstrap expectation is %d servers, want 0 (wait to be let in) to %d", c.BootstrapExpect, maxExpect)
+	bad(c.BootstrapExpect > 1 && len(c.Join) == 0, "bootstrap expectation is %d servers, and there is no address to find them at: give their peer addresses to join", c.BootstrapExpect)
+	bad(c.StabilizationTime < 0, "stabilization time is %v, want 0 or more", c.StabilizationTime)
+	bad(c.DeadServerAfter != 0 && c.DeadServerAfter < minDeadServerAfter, "a server is dead after %v, want 0 (never) or at least %v", c.DeadServerAfter, minDeadServerAfter)
 	bad(c.PeerTimeout <= 0, "peer timeout is %v, want more than 0", c.PeerTimeout)
 	bad(c.DiskStallTimeout < 100*time.Millisecond, "disk stall timeout is %v, want at least 100ms", c.DiskStallTimeout)
 	bad(c.DiskReserve < 0, "disk reserve is %d bytes, want 0 (none) or more", c.DiskReserve)
@@ -221,6 +245,11 @@ func (c *Config) Validate() error {
 			"peer address %q binds every interface, so the address that other servers dial must be given", c.PeerAddress)
 	} else if err := checkHostPort("advertised peer address", c.AdvertiseAddress); err != nil {
 		errs = append(errs, err)
+	}
+	for _, a := range c.Join {
+		if err := checkHostPort("peer address to join", a); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -30,7 +30,7 @@ func runChild(dir string) {
 	cfg := DefaultConfig()
 	cfg.DataDir = dir
 	cfg.PeerAddress = "127.0.0.1:0"
-	cfg.Bootstrap = true
+	cfg.BootstrapExpect = 1
 	cfg.LogStore = os.Getenv(childStoreVar)
 	cfg.SegmentBytes = 1 << 20 // several rotations while it runs
 	cfg.SnapshotBytes = 256 << 10

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -31,18 +32,22 @@ const (
 
 // identity is what herald.json says: whose directory this is.
 type identity struct {
-	Format    int       `json:"format_version"`
-	NodeID    string    `json:"node_id"`
-	ClusterID string    `json:"cluster_id,omitempty"`
-	LogStore  string    `json:"log_store"`
-	Created   time.Time `json:"created"`
+	Format   int       `json:"format_version"`
+	NodeID   string    `json:"node_id"`
+	LogStore string    `json:"log_store"`
+	Created  time.Time `json:"created"`
+	charter
 }
 
 // dataDir is a data directory that this process owns until close.
 type dataDir struct {
 	path string
-	id   identity
-	lock *flock.Flock
+	// id is fixed but for the charter, which recharter changes: with changing held, and mu
+	// too while it is written to memory.
+	id       identity
+	changing sync.Mutex
+	mu       sync.Mutex
+	lock     *flock.Flock
 }
 
 func (d *dataDir) raft(name ...string) string {
@@ -89,10 +94,7 @@ func (d *dataDir) own(cfg *Config) error {
 		if d.id.NodeID == "" {
 			d.id.NodeID = newUUID()
 		}
-		if cfg.Bootstrap {
-			d.id.ClusterID = newUUID()
-		}
-		if err := d.writeIdentity(); err != nil {
+		if err := d.writeIdentity(&d.id); err != nil {
 			return err
 		}
 	}
@@ -159,8 +161,8 @@ func decodeIdentity(b []byte) (identity, error) {
 }
 
 // writeIdentity puts herald.json in place, whole or not at all.
-func (d *dataDir) writeIdentity() error {
-	b, err := json.MarshalIndent(d.id, "", "  ")
+func (d *dataDir) writeIdentity(id *identity) error {
+	b, err := json.MarshalIndent(id, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -234,7 +234,7 @@ func TestBootstrapOnlyOnce(t *testing.T) {
 	s = openReady(t, cfg)
 	wantValue(t, s, "k", "v")
 	mustClose(t, s)
-	cfg.Bootstrap = false
+	cfg.BootstrapExpect = 0
 	s = openReady(t, cfg)
 	wantValue(t, s, "k", "v")
 }

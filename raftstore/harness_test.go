@@ -30,7 +30,7 @@ func testConfig(t testing.TB) Config {
 	cfg.DataDir = filepath.Join(t.TempDir(), "data")
 	cfg.NodeName = "node-a"
 	cfg.PeerAddress = "127.0.0.1:0"
-	cfg.Bootstrap = true
+	cfg.BootstrapExpect = 1
 	cfg.SegmentBytes = 1 << 20
 	cfg.Log = slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	return cfg

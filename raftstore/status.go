@@ -14,7 +14,6 @@ func (s *Store) Status() registry.Status {
 	addr, id := s.raft.LeaderWithID()
 	st := registry.Status{
 		ID:        s.dir.id.NodeID,
-		ClusterID: s.dir.id.ClusterID,
 		Leader:    string(id),
 		LeaderAt:  string(addr),
 		IsLeader:  s.raft.State() == raft.Leader && !s.yielded.Load(),
@@ -23,6 +22,9 @@ func (s *Store) Status() registry.Status {
 		Committed: s.raft.CommitIndex(),
 		Applied:   v.Applied(),
 		Revisions: v.Revisions(),
+	}
+	if c := s.dir.charter(); !c.Left {
+		st.ClusterID = c.ClusterID
 	}
 	select {
 	case <-s.ready:

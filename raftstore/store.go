@@ -30,6 +30,8 @@ type Store struct {
 	raft      *raft.Raft
 	proposer  *proposer
 	clock     *leaseClock
+	members   *membership
+	fresh     bool // nothing had ever happened in the data directory when it was opened
 	started   time.Time
 
 	known         atomic.Pointer[knownLeader]
@@ -137,12 +139,6 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.dir.close)
-	if o.cluster != "" && s.dir.id.ClusterID != o.cluster {
-		s.dir.id.ClusterID = o.cluster
-		if err := s.dir.writeIdentity(); err != nil {
-			return nil, err
-		}
-	}
 	if s.stores, err = openStores(s.dir, &cfg); err != nil {
 		return nil, err
 	}
@@ -164,6 +160,11 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	if s.snapshots, err = raft.NewFileSnapshotStoreWithLogger(s.dir.raft(), keepSnapshots, newRaftLog(cfg.Log, "snapshot")); err != nil {
 		return nil, fmt.Errorf("snapshots in %s: %w", s.dir.raft(snapshotsDir), err)
 	}
+
+	if s.fresh, err = s.isFresh(); err != nil {
+		return nil, err
+	}
+	s.members = newMembership(s, o.network)
 
 	if s.port, err = peer.Listen(s.peerConfig(o.network)); err != nil {
 		return nil, err
@@ -191,10 +192,11 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	}
 
 	rc := s.raftConfig()
-	if cfg.Bootstrap {
-		if err := s.bootstrap(o.servers); err != nil {
-			return nil, err
-		}
+	if err := s.foundAlone(o); err != nil {
+		return nil, err
+	}
+	if err := s.bootstrap(); err != nil {
+		return nil, err
 	}
 	if err := s.log.load(); err != nil {
 		return nil, err
@@ -206,6 +208,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	if s.raft, err = raft.NewRaft(rc, s.machine, cache, s.stores.stable, s.snapshots, s.transport); err != nil {
 		return nil, s.explainStart(err)
 	}
+	s.members.book.raft.Store(s.raft)
 	s.machine.starting.Store(false)
 	s.proposer = newProposer(s.raft, s.machine, cfg.ProposeTimeout, &s.cfg.Hooks, s.notLeader, s.admitCommand)
 	s.poll = newTermPoll(s.port)
@@ -215,6 +218,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	s.port.Serve()
 	s.proposer.start()
 	s.loops.Go(s.followLeadership)
+	s.loops.Go(s.members.run)
 	s.loops.Go(s.trackLeader)
 	s.loops.Go(func() { s.confirmations.run(s.closing) })
 	s.loops.Go(func() { s.remoteReads.run(s.closing) })
@@ -382,8 +386,10 @@ func (s *Store) supervise() {
 func (s *Store) tearDown() error {
 	s.proposer.stop()
 	s.poll.close()
+	s.members.stop()
 	s.loops.Wait()
 	errs := []error{s.raft.Shutdown().Error(), s.transport.Close(), s.port.Close()}
+	s.members.wait()
 	s.machine.hub.Close()
 	errs = append(errs, s.stores.close(), s.dir.close())
 	return errors.Join(errs...)

@@ -153,14 +153,8 @@ func (t *tenure) pause(d time.Duration) bool {
 // correctAddress tells the cluster where this server is now, if it is not where it was.
 func (t *tenure) correctAddress() {
 	s := t.s
-	self, at := raft.ServerID(s.dir.id.NodeID), s.transport.LocalAddr()
-	for _, srv := range s.raft.GetConfiguration().Configuration().Servers {
-		if srv.ID != self || srv.Suffrage != raft.Voter || srv.Address == at {
-			continue
-		}
-		// For a voter this changes the address alone.
-		if err := s.raft.AddVoter(self, at, 0, s.cfg.ProposeTimeout).Error(); err != nil {
-			s.cfg.Log.Warn("cannot record this server's new address", "address", string(at), "error", err)
-		}
+	err := localLeader{s}.readdress(t.ctx, s.self(), s.PeerAddress(), false)
+	if err != nil && t.ctx.Err() == nil {
+		s.cfg.Log.Warn("cannot record this server's new address", "address", s.PeerAddress(), "error", err)
 	}
 }

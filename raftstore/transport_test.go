@@ -32,7 +32,7 @@ func TestServersOverTCP(t *testing.T) {
 	a := openReady(t, testConfig(t))
 	mustPut(t, a, "k", "v")
 	cfg := testConfig(t)
-	cfg.Bootstrap = false
+	cfg.BootstrapExpect = 0
 	b, err := open(cfg, options{cluster: a.Status().ClusterID})
 	if err != nil {
 		t.Fatal(err)

@@ -54,12 +54,12 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-func TestServersOfAClusterAreRefusedForNow(t *testing.T) {
+func TestServersThatCannotFindEachOtherAreRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	if err := os.WriteFile(file, []byte("data_dir: "+t.TempDir()+"\nraft: {bootstrap_expect: 3}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, status := run("server", "--config", file); status != 1 || !strings.Contains(stderr, "cluster of one") {
+	if _, stderr, status := run("server", "--config", file); status != 1 || !strings.Contains(stderr, "addresses to join") {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 }

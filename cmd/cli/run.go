@@ -62,9 +62,6 @@ func (p *program) serverCommand() *cobra.Command {
 		if c.core.DataDir == "" {
 			return &usageError{errNoDataDir}
 		}
-		if c.core.Raft.BootstrapExpect != 1 || len(c.core.Join) > 0 {
-			return errors.New("this version runs a cluster of one server: leave join unset and raft.bootstrap_expect at 1")
-		}
 		return p.run(cmd.Context(), c, true)
 	}
 	return cmd

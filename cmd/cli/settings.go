@@ -105,7 +105,7 @@ func (s *settings) storeConfig() raftstore.Config {
 	c.NodeID, c.NodeName = s.Raft.NodeID, s.Node.Name
 	c.PeerAddress, c.AdvertiseAddress = s.Peer.Address, s.Peer.Advertise
 	c.LogStore = s.Raft.LogStore
-	c.Bootstrap = s.Raft.BootstrapExpect == 1
+	c.BootstrapExpect, c.Join, c.Version = s.Raft.BootstrapExpect, s.Join, Version()
 	c.SnapshotEntries, c.SnapshotInterval = s.Raft.SnapshotEntries, s.Raft.SnapshotInterval
 	c.ProposeTimeout = s.Raft.ProposeTimeout
 	c.MaxRequestBytes, c.MemoryLimit = s.Limits.RequestBytes, s.Limits.MemoryBytes
@@ -143,6 +143,9 @@ func (s *settings) validate() []error {
 	store := s.storeConfig()
 	if store.DataDir == "" {
 		store.DataDir = "." // which commands need one is for them to say
+	}
+	if len(s.Join) > 0 { // an agent's are not peer addresses
+		store.Join, store.BootstrapExpect = nil, 0
 	}
 	if err := store.Validate(); err != nil {
 		errs = append(errs, err)

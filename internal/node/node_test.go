@@ -79,7 +79,7 @@ func (d *door) Run(ctx context.Context) error {
 func config(t *testing.T, dir string, doors ...*door) node.Config {
 	t.Helper()
 	store := raftstore.DefaultConfig()
-	store.DataDir, store.NodeName, store.PeerAddress, store.Bootstrap = dir, "n1", "127.0.0.1:0", true
+	store.DataDir, store.NodeName, store.PeerAddress, store.BootstrapExpect = dir, "n1", "127.0.0.1:0", 1
 	store.Log = slog.New(slog.DiscardHandler)
 	a := agent.DefaultConfig()
 	a.Node = registry.Node{Name: "n1", Address: "127.0.0.1"}
