@@ -111,6 +111,9 @@ func (c *leaseClock) lead(term uint64, view func() *mvcc.View) {
 		if s.Remaining > 0 {
 			l.deadline, l.checkpointed = s.Remaining, true
 		}
+		if bugLeaseEarly {
+			l.deadline /= 4
+		}
 		c.addLocked(l)
 		return true
 	})

@@ -123,7 +123,11 @@ func (s *State) apply(c *Command) Result {
 }
 
 func (s *State) txn(t *registry.Txn, data []byte) Result {
-	s.choices = s.choose(t, s.choices[:0])
+	seen := &s.image
+	if bugLockTwice && len(t.Compare) > 0 && t.Compare[0].Target == registry.CompareLockHolder {
+		seen = &s.View().image
+	}
+	s.choices = seen.choose(t, s.choices[:0])
 	r := run{image: &s.image, state: s, choices: s.choices, data: data}
 	res, err := r.txn(t)
 	if err != nil {

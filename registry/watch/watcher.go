@@ -114,7 +114,7 @@ func (w *watcher) deliver(c *registry.Commit, size int) bool {
 	}
 	if n := len(w.buf); n > 0 && (n >= w.limit || w.bytes+size > w.hub.cfg.BufferBytes) {
 		w.behind = true
-		w.next = c.Revision
+		w.next = c.Revision + bugAtSeam
 		return false
 	}
 	w.buf = append(w.buf, c)

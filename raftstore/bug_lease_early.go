@@ -1,0 +1,5 @@
+//go:build bug_lease_early
+
+package raftstore
+
+const bugLeaseEarly = true

@@ -1,0 +1,5 @@
+//go:build bug_lost_write
+
+package raftstore
+
+const bugLostWrite = true

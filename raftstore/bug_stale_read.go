@@ -1,0 +1,5 @@
+//go:build bug_stale_read
+
+package raftstore
+
+const bugStaleRead = true

@@ -1,0 +1,5 @@
+//go:build bug_lock_twice
+
+package mvcc
+
+const bugLockTwice = true

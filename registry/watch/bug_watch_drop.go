@@ -1,0 +1,5 @@
+//go:build bug_watch_drop
+
+package watch
+
+const bugAtSeam = +1
