@@ -110,6 +110,9 @@ const clientAddress = "10.77.0.100"
 func nodeName(i int) string    { return "n" + strconv.Itoa(i+1) }
 func nodeAddress(i int) string { return "10.77.0." + strconv.Itoa(i+1) }
 
+// PeerAddress is where the process of a node listens for the others, by the number of the node from 0.
+func PeerAddress(i int) string { return nodeAddress(i) + ":" + peerPort }
+
 func (b *Building) namespace(name string) string { return namespaceOf(b.dir, name) }
 
 func namespaceOf(dir, name string) string { return filepath.Base(dir) + "-" + name }
