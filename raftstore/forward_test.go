@@ -3,6 +3,7 @@ package raftstore
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,21 +165,14 @@ func TestFullDisk(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d servers", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				free := make(map[string]*int64)
-				c := &cluster{space: func(path string) (int64, error) {
-					if free[path] == nil {
-						return 1 << 40, nil
-					}
-					return *free[path], nil
-				}}
+				var free atomic.Int64
+				free.Store(1 << 40)
+				c := &cluster{space: func(string) (int64, error) { return free.Load(), nil }}
 				c.init(t, n, nil)
 				l := c.leader()
 				mustPut(t, c.stores[l], "before", "v")
 				settle()
-				var none int64
-				for i := range c.stores {
-					free[c.configs[i].DataDir] = &none
-				}
+				free.Store(0)
 				settle()
 				for i, s := range c.stores {
 					if _, err := registry.Put(t.Context(), s, registry.PutRequest{Key: "k"}); !errors.Is(err, registry.ErrDiskFull) {
@@ -190,7 +184,7 @@ func TestFullDisk(t *testing.T) {
 				if now := c.leader(); now != l {
 					t.Errorf("leadership went from %d to %d", l, now)
 				}
-				clear(free)
+				free.Store(1 << 40)
 				settle()
 				for i, s := range c.stores {
 					mustPut(t, s, "k", fmt.Sprint(i))
@@ -203,9 +197,10 @@ func TestFullDisk(t *testing.T) {
 // A follower whose disk is full holds nobody up, and catches up.
 func TestFollowerWithAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var full string
+		var full atomic.Value
+		full.Store("")
 		c := &cluster{space: func(path string) (int64, error) {
-			if path == full {
+			if path == full.Load() {
 				return 0, nil
 			}
 			return 1 << 40, nil
@@ -213,12 +208,12 @@ func TestFollowerWithAFullDisk(t *testing.T) {
 		c.init(t, 3, nil)
 		l := c.leader()
 		f := (l + 1) % 3
-		full = c.configs[f].DataDir
+		full.Store(c.configs[f].DataDir)
 		settle()
 		for i := range 10 {
 			mustPut(t, c.stores[f], fmt.Sprintf("k%d", i), "v") // passed on
 		}
-		full = ""
+		full.Store("")
 		time.Sleep(20 * time.Second) // raft backs off
 		if got := count(t, c.stores[f], "k"); got != 10 {
 			t.Errorf("it has %d keys, want 10", got)
