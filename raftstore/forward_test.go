@@ -3,6 +3,7 @@ package raftstore
 import (
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -107,6 +108,58 @@ func TestCallsWaitOutAnElection(t *testing.T) {
 		mustPut(t, follower, "k", "v")
 		c.heal(old)
 		wantValue(t, c.stores[old], "k", "v")
+	})
+}
+
+// A leader whose process has ended is replaced sooner than one that is silent.
+func TestElectionIsHastenedWhenTheLeaderIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		hastened := 0
+		for range 5 {
+			old := c.leader()
+			settle()
+			lost := time.Now()
+			// As when its process is killed: raft ends, and the system answers for it.
+			if err := c.stores[old].raft.Shutdown().Error(); err != nil {
+				t.Fatal(err)
+			}
+			c.net.Kill(host(old))
+			now := c.leader(old)
+			if took := time.Since(lost); took > 1700*time.Millisecond {
+				t.Errorf("without a leader for %v", took)
+			} else if took < time.Second {
+				hastened++
+			}
+			mustPut(t, c.stores[now], "k", "v")
+			if err := c.stores[old].Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+			c.start(old)
+			settle()
+		}
+		// One that is silent is given a second at least. Now and then it takes a second try.
+		if hastened < 3 {
+			t.Errorf("of 5 elections %d took less than a second", hastened)
+		}
+	})
+}
+
+// A follower that is refused by its leader, and hears from it all the same, leaves it alone.
+func TestHeardLeaderIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		l := c.leader()
+		settle()
+		f := c.stores[(l+1)%3]
+		term := f.raft.CurrentTerm()
+		for range 5 {
+			f.hasten(f.known.Load())
+		}
+		settle()
+		if now := c.leader(); now != l || f.raft.CurrentTerm() != term {
+			t.Errorf("server %d leads in term %d, want %d in term %d", now, f.raft.CurrentTerm(), l, term)
+		}
 	})
 }
 

@@ -40,6 +40,9 @@ func (s *Store) freshenOnce(ctx context.Context) {
 	defer stop()
 	asked := time.Since(s.started)
 	index, err := s.leader(known).readIndex(ctx)
+	if err != nil && leaderIsGone(err) {
+		s.hasten(known)
+	}
 	if err != nil || s.machine.waitApplied(ctx, index) != nil {
 		return
 	}
