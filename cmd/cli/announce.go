@@ -27,15 +27,28 @@ func (p *program) announce(c *config, n *node.Node) {
 	}
 }
 
+// announceAfter is how long a start may take before it is said what it waits for.
+const announceAfter = time.Second
+
 // announceReady says when the process can be asked, and for `herald dev` what to
-// ask. The returned function waits until it has, or has given up.
+// ask; until then what it waits for, if that takes a while. The returned function waits
+// until it has, or has given up.
 func (p *program) announceReady(ctx context.Context, c *config, n *node.Node) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
-		for n.Ready() != nil {
+		said, patient := "", time.Now().Add(announceAfter)
+		for {
+			why := n.Ready()
+			if why == nil {
+				break
+			}
+			if text := why.Error(); text != said && time.Now().After(patient) {
+				said = text
+				fmt.Fprintln(p.out, "waiting:", text)
+			}
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

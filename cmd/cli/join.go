@@ -86,6 +86,18 @@ func peerAddress(word string) (string, error) {
 	return address, nil
 }
 
+// peerAddresses completes each of several.
+func peerAddresses(words []string) ([]string, error) {
+	all := make([]string, len(words))
+	for i, word := range words {
+		var err error
+		if all[i], err = peerAddress(word); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // isPort reports whether a server can listen there.
 func isPort(port string) bool {
 	n, err := net.LookupPort("tcp", port)

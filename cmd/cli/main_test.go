@@ -39,6 +39,7 @@ func TestExitStatus(t *testing.T) {
 		{"dev --bogus", 2, "unknown flag: --bogus"},
 		{"server", 2, "--data-dir"},
 		{"agent", 2, "--join"},
+		{"server --data-dir x --join http://10.0.0.1:7400", 1, "no peer address"},
 		{"config validate nofile.yaml", 1, "nofile.yaml"},
 		{"kv get a --server 127.0.0.1:1", 1, "127.0.0.1:1"},
 	} {

@@ -51,7 +51,15 @@ func (p *program) serverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Start a server",
-		Args:  args(cobra.NoArgs),
+		Long: `Start a server.
+
+Alone it is a cluster of one. To make a cluster of several, give each of them the same
+--bootstrap-expect, and in --join the peer addresses of all (a name may stand for several); it makes
+itself once so many know of each other, and never twice. Whoever is started later with --join is let
+into the cluster it finds there, and votes when it has caught up. Once part of a cluster, a server
+finds it again by itself.`,
+		Example: "  herald server --data-dir /var/lib/herald --peer-address 10.0.0.1:7400 --bootstrap-expect 3 --join 10.0.0.1,10.0.0.2,10.0.0.3",
+		Args:    args(cobra.NoArgs),
 	}
 	c := newConfig(p.plugins, cmd.Flags())
 	c.addFlags()
@@ -137,6 +145,9 @@ func (c *config) nodeConfig(plugins *plugin.Registry, server bool, log *slog.Log
 	if server {
 		store := c.core.storeConfig()
 		store.Log = log
+		if store.Join, err = peerAddresses(c.core.Join); err != nil {
+			return node.Config{}, fmt.Errorf("join: %w", err)
+		}
 		cfg.Store = &store
 		cfg.Agent.DataDir = filepath.Join(c.core.DataDir, "agent")
 		return cfg, nil

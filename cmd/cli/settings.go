@@ -50,12 +50,16 @@ type peerSettings struct {
 }
 
 type raftSettings struct {
-	NodeID           string        `config:"node_id" usage:"this server's id in the cluster (default: made up once and kept in the data directory)"`
-	LogStore         string        `config:"log_store" usage:"wal, or boltdb"`
-	BootstrapExpect  int           `config:"bootstrap_expect" flag:"bootstrap-expect" usage:"start a new cluster of so many servers if the data directory is empty; 0 waits to be let into one"`
-	SnapshotEntries  uint64        `config:"snapshot_entries" usage:"log entries after which a snapshot is taken"`
-	SnapshotInterval time.Duration `config:"snapshot_interval" usage:"how often to look whether a snapshot is due"`
-	ProposeTimeout   time.Duration `config:"propose_timeout" usage:"how long a write may take before its outcome is reported as unknown"`
+	NodeID          string `config:"node_id" usage:"this server's id in the cluster (default: made up once and kept in the data directory)"`
+	LogStore        string `config:"log_store" usage:"wal, or boltdb"`
+	BootstrapExpect int    `config:"bootstrap_expect" flag:"bootstrap-expect" usage:"start a new cluster of so many servers if the data directory is empty; 0 waits to be let into one"`
+	// The two that follow are the leader's to act on; give every server the same.
+	StabilizationTime time.Duration `config:"stabilization_time" usage:"how long a server that has joined must have kept up before it votes"`
+	DeadServerAfter   time.Duration `config:"dead_server_after" usage:"how long a server may be silent before it is taken out of the cluster, where three voters remain; 0 is for ever"`
+	SegmentBytes      int           `config:"segment_bytes" usage:"size of one file of the write-ahead log, allocated ahead, in bytes"`
+	SnapshotEntries   uint64        `config:"snapshot_entries" usage:"log entries after which a snapshot is taken"`
+	SnapshotInterval  time.Duration `config:"snapshot_interval" usage:"how often to look whether a snapshot is due"`
+	ProposeTimeout    time.Duration `config:"propose_timeout" usage:"how long a write may take before its outcome is reported as unknown"`
 }
 
 type limitSettings struct {
@@ -83,7 +87,8 @@ func defaultSettings() settings {
 		Log:          logSettings{Level: "info", Format: "text"},
 		Peer:         peerSettings{Address: "127.0.0.1:7400"},
 		Raft: raftSettings{
-			LogStore: store.LogStore, BootstrapExpect: 1,
+			LogStore: store.LogStore, BootstrapExpect: 1, SegmentBytes: store.SegmentBytes,
+			StabilizationTime: store.StabilizationTime, DeadServerAfter: store.DeadServerAfter,
 			SnapshotEntries: store.SnapshotEntries, SnapshotInterval: store.SnapshotInterval,
 			ProposeTimeout: store.ProposeTimeout,
 		},
@@ -104,7 +109,8 @@ func (s *settings) storeConfig() raftstore.Config {
 	c.DataDir = s.DataDir
 	c.NodeID, c.NodeName = s.Raft.NodeID, s.Node.Name
 	c.PeerAddress, c.AdvertiseAddress = s.Peer.Address, s.Peer.Advertise
-	c.LogStore = s.Raft.LogStore
+	c.LogStore, c.SegmentBytes = s.Raft.LogStore, s.Raft.SegmentBytes
+	c.StabilizationTime, c.DeadServerAfter = s.Raft.StabilizationTime, s.Raft.DeadServerAfter
 	c.BootstrapExpect, c.Join, c.Version = s.Raft.BootstrapExpect, s.Join, Version()
 	c.SnapshotEntries, c.SnapshotInterval = s.Raft.SnapshotEntries, s.Raft.SnapshotInterval
 	c.ProposeTimeout = s.Raft.ProposeTimeout

@@ -123,6 +123,9 @@ func (n *Node) Ready() error {
 		st := n.store.Status()
 		switch {
 		case st.Leader == "":
+			if why := n.store.Waiting(); why != "" {
+				return fmt.Errorf("no place in a cluster: %s", why)
+			}
 			return registry.ErrNoLeader
 		case !st.Ready:
 			return errors.New("catching up with the leader")
