@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"herald/registry"
@@ -15,18 +16,21 @@ const idleTime = time.Minute
 
 // caller is the side of a connection that makes calls.
 type caller struct {
-	wire
+	side
 	route *route
 	to    Target
+
+	// retired says that new calls take another connection, and that this one is closed when
+	// those on it have their answers.
+	retired atomic.Bool
 
 	// Under the outbox's mutex.
 	lastID  uint64
 	pending map[uint64]*call
 
 	// The beating goroutine's.
-	seenID  uint64
-	idle    time.Time // since when there have been no calls
-	retired bool      // new calls take another connection
+	seenID uint64
+	idle   time.Time // since when there have been no calls
 }
 
 // call is one that waits for its answer. It is used again for others.
@@ -65,7 +69,8 @@ func (p *Port) Call(ctx context.Context, to Target, m Method, req []byte) ([]byt
 		resp, err := c.call(ctx, m, req)
 		if err == errGone {
 			if !dialled {
-				continue // it ended, or was retired, just now
+				p.retire(c) // it ended just now
+				continue
 			}
 			return nil, notSent(to, err)
 		}
@@ -158,7 +163,7 @@ func (c *caller) notify(m Method, req []byte) {
 
 // read delivers answers until the connection ends, and returns why it did.
 func (c *caller) read() error {
-	r := newFrameReader(&c.wire, c.port.cfg.MaxMessage)
+	r := newFrameReader(&c.side, c.port.cfg.MaxMessage)
 	for {
 		h, err := r.next()
 		if err != nil {
@@ -221,11 +226,10 @@ func (c *caller) beat(self Identity, now time.Time) {
 		c.seenID, c.idle = c.lastID, now
 	}
 	c.mu.Unlock()
-	if !c.retired && (self != c.self || now.Sub(c.idle) >= idleTime) {
-		c.retired = true
-		c.port.unroute(c)
+	if self != c.self || now.Sub(c.idle) >= idleTime {
+		c.port.retire(c)
 	}
-	if c.retired {
+	if c.retired.Load() {
 		c.mu.Lock()
 		if len(c.pending) == 0 {
 			c.endLocked(errGone)

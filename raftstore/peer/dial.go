@@ -17,7 +17,7 @@ type dialled struct {
 
 // dial opens a connection and shakes hands, within ctx and DialTimeout. Its error is ErrNotSent.
 func (p *Port) dial(ctx context.Context, proto protocol, to Target, m Method) (dialled, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, fmt.Errorf("no answer within %v", p.cfg.DialTimeout))
 	defer cancel()
 	stop := context.AfterFunc(p.ctx, cancel)
 	defer stop()
@@ -27,7 +27,7 @@ func (p *Port) dial(ctx context.Context, proto protocol, to Target, m Method) (d
 		case p.ctx.Err() != nil:
 			err = errClosed
 		case ctx.Err() != nil:
-			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			err = context.Cause(ctx) // err is only that the dial was interrupted
 		}
 		return dialled{}, notSent(to, err)
 	}
@@ -74,7 +74,7 @@ func (p *Port) introduce(c net.Conn, proto protocol, self Identity, to Target, m
 	if err != nil {
 		return Identity{}, err
 	}
-	if a.version == handshakeVersion && a.by.Node != "" && disagree(protoCalls, self, a.by) == "" && p.cfg.Met != nil {
+	if a.by.Node != "" && disagree(protoCalls, self, a.by) == "" && p.cfg.Met != nil {
 		p.cfg.Met(a.by, to.Address)
 	}
 	if a.verdict == foreign {
@@ -83,7 +83,7 @@ func (p *Port) introduce(c net.Conn, proto protocol, self Identity, to Target, m
 	if a.verdict != accepted {
 		return a.by, fmt.Errorf("refused: %s", a.reason)
 	}
-	if a.version != handshakeVersion {
+	if a.version > handshakeVersion {
 		return a.by, fmt.Errorf("it speaks version %d of the peer protocol, this server %d: upgrade the older", a.version, handshakeVersion)
 	}
 	for _, why := range []string{mistaken(to.Node, a.by.Node), disagree(proto, self, a.by)} {

@@ -63,8 +63,8 @@ func (h *hello) append(b []byte) []byte {
 
 func parseHello(b []byte) (hello, error) {
 	p := parser{rest: b}
-	h := hello{version: p.byte()}
-	if p.ok() && h.version != handshakeVersion {
+	h := hello{version: p.version()}
+	if h.version > handshakeVersion {
 		return h, nil // what follows is for others to read
 	}
 	h.from.Cluster = p.string()
@@ -85,9 +85,9 @@ func (a *answer) append(b []byte) []byte {
 
 func parseAnswer(b []byte) (answer, error) {
 	p := parser{rest: b}
-	a := answer{version: p.byte(), verdict: verdict(p.byte()), reason: p.string()}
-	if p.ok() && a.version != handshakeVersion {
-		return a, nil
+	a := answer{version: p.version(), verdict: verdict(p.byte()), reason: p.string()}
+	if a.version > handshakeVersion {
+		return a, p.err
 	}
 	a.by.Cluster = p.string()
 	a.by.Node = p.string()
@@ -154,7 +154,13 @@ type parser struct {
 	err  error
 }
 
-func (p *parser) ok() bool { return p.err == nil }
+func (p *parser) version() byte {
+	v := p.byte()
+	if v == 0 {
+		p.err = errMalformed
+	}
+	return v
+}
 
 func (p *parser) byte() byte {
 	if p.err != nil || len(p.rest) == 0 {

@@ -10,14 +10,14 @@ import (
 // silentBeats is how many beats may pass without a byte from the peer.
 const silentBeats = 3
 
-// link is one side of a connection for calls: a *caller or a *server.
+// link is one side of a connection for calls, a *caller or a *server, for beats.
 type link interface {
 	// beat is called once each PingInterval, by one goroutine.
 	beat(self Identity, now time.Time)
 }
 
-// wire is what both sides of a connection for calls have in common.
-type wire struct {
+// side is what either side of a connection for calls has.
+type side struct {
 	outbox
 	port *Port
 	conn net.Conn
@@ -28,41 +28,41 @@ type wire struct {
 	silent int         // beats in a row without one; the beating goroutine's
 }
 
-func newWire(p *Port, c *conn, self, peer Identity) wire {
-	return wire{port: p, conn: c, self: self, peer: peer}
+func newSide(p *Port, c *conn, self, peer Identity) side {
+	return side{port: p, conn: c, self: self, peer: peer}
 }
 
 // Read makes what reads from the connection notice signs of life, also in the middle of
 // a long message.
-func (w *wire) Read(b []byte) (int, error) {
-	n, err := w.conn.Read(b)
+func (s *side) Read(b []byte) (int, error) {
+	n, err := s.conn.Read(b)
 	if n > 0 {
-		w.heard.Store(true)
+		s.heard.Store(true)
 	}
 	return n, err
 }
 
 // isSilent counts a beat, and says whether it was one too many.
-func (w *wire) isSilent() bool {
-	if w.heard.Swap(false) {
-		w.silent = 0
+func (s *side) isSilent() bool {
+	if s.heard.Swap(false) {
+		s.silent = 0
 		return false
 	}
-	w.silent++
-	return w.silent >= silentBeats
+	s.silent++
+	return s.silent >= silentBeats
 }
 
-func (w *wire) silence() error {
-	return fmt.Errorf("nothing was heard from it for %v", silentBeats*w.port.cfg.PingInterval)
+func (s *side) silence() error {
+	return fmt.Errorf("nothing was heard from it for %v", silentBeats*s.port.cfg.PingInterval)
 }
 
 // ping sends a sign of life, unless something is waiting to be written anyway.
-func (w *wire) ping() {
-	w.mu.Lock()
-	if w.err == nil && len(w.buf) == 0 {
-		w.addLocked(header{kind: kindPing}, nil, true)
+func (s *side) ping() {
+	s.mu.Lock()
+	if s.err == nil && len(s.buf) == 0 {
+		s.addLocked(header{kind: kindPing}, nil, true)
 	}
-	w.mu.Unlock()
+	s.mu.Unlock()
 }
 
 // beat keeps the connections for calls alive, and finds those that are not, until the

@@ -5,11 +5,15 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // maxQueued is how many bytes wait to be written before senders have to wait. One
 // message more may be on top.
 const maxQueued = 4 << 20
+
+// writeChunk is how much is written at a time, so that a long message shows progress.
+const writeChunk = 256 << 10
 
 // keptBuffer is the largest buffer that is used again.
 const keptBuffer = 1 << 20
@@ -29,11 +33,13 @@ type outbox struct {
 	batch uint64
 	room  chan struct{} // closed when the buffer is taken; nil while nobody waits for it
 	err   error         // why nothing is sent any more
+
+	moved atomic.Bool // the network took something since the last beat
 }
 
 func (o *outbox) init() { o.ready.L = &o.mu }
 
-// add appends a frame, and wakes the writer unless more is about to come.
+// addLocked appends a frame, and wakes the writer unless more is about to come.
 func (o *outbox) addLocked(h header, payload []byte, wake bool) {
 	o.buf = appendFrame(o.buf, h, payload)
 	if wake {
@@ -68,6 +74,7 @@ func (o *outbox) why() error {
 	return o.err
 }
 
+// flush wakes the writer for what was added without.
 func (o *outbox) flush() {
 	o.mu.Lock()
 	o.ready.Signal()
@@ -81,6 +88,7 @@ func (o *outbox) endLocked(err error) {
 	o.releaseLocked()
 }
 
+// releaseLocked lets those who wait for room look again.
 func (o *outbox) releaseLocked() {
 	if o.room != nil {
 		close(o.room)
@@ -112,8 +120,13 @@ func (o *outbox) write(w io.Writer) error {
 		o.releaseLocked()
 		o.mu.Unlock()
 
-		if _, err := w.Write(b); err != nil {
-			return err
+		for rest := b; len(rest) > 0; {
+			n, err := w.Write(rest[:min(len(rest), writeChunk)])
+			if err != nil {
+				return err
+			}
+			o.moved.Store(true)
+			rest = rest[n:]
 		}
 		if cap(b) <= keptBuffer {
 			o.mu.Lock()

@@ -82,7 +82,7 @@ func (p *Port) connect(to Target, r *route) {
 		return
 	}
 	c := &caller{
-		wire:    newWire(p, d.conn, d.self, d.peer),
+		side:    newSide(p, d.conn, d.self, d.peer),
 		route:   r,
 		to:      to,
 		pending: make(map[uint64]*call),
@@ -100,20 +100,42 @@ func (p *Port) connect(to Target, r *route) {
 		}
 	})
 	err = c.read()
-	// New calls dial again before the old ones hear of it.
-	p.unroute(c)
+	p.retire(c) // before those who wait hear of it, and call again
+	if p.ctx.Err() != nil {
+		err = errClosed
+	}
 	c.end(err)
 	p.removeLink(c)
 	d.conn.Close()
 	p.logEnd(c.peer, d.conn, c.why())
 }
 
-// unroute makes new calls take another connection.
-func (p *Port) unroute(c *caller) {
+// retire makes new calls take another connection.
+func (p *Port) retire(c *caller) {
+	if c.retired.Swap(true) {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.routes[c.to] == c.route {
 		delete(p.routes, c.to)
+	}
+}
+
+// Reintroduce makes calls from now on take connections under the identity this server has now.
+// Without it they do after one PingInterval.
+func (p *Port) Reintroduce() {
+	self := p.cfg.Self()
+	p.mu.Lock()
+	var old []*caller
+	for _, r := range p.routes {
+		if r.caller != nil && r.caller.self != self {
+			old = append(old, r.caller)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range old {
+		p.retire(c)
 	}
 }
 

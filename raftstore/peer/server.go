@@ -22,14 +22,14 @@ const replyBatch = 16 << 10
 
 // server is the side of a connection that answers calls.
 type server struct {
-	wire
+	side
 	// ctx ends with the connection.
 	ctx    context.Context
 	cancel context.CancelFunc
 	// slots has an element for each handler at work.
 	slots chan struct{}
-	// full says that the reader waits for a slot or for room to answer: it hears nothing then,
-	// and that is not the peer's fault.
+	// full says that the reader waits for a slot or for room to answer, and hears nothing
+	// meanwhile. That is not the peer's fault as long as the peer takes what is sent to it.
 	full atomic.Bool
 	// cancels end the contexts of the handlers at work, by the id of their request. Under the
 	// outbox's mutex.
@@ -39,7 +39,7 @@ type server struct {
 // serveCalls answers the calls on a connection until it ends.
 func (p *Port) serveCalls(c *conn, self, from Identity) {
 	s := &server{
-		wire:    newWire(p, c, self, from),
+		side:    newSide(p, c, self, from),
 		slots:   make(chan struct{}, maxHandlers),
 		cancels: make(map[uint64]context.CancelFunc),
 	}
@@ -59,7 +59,7 @@ func (p *Port) serveCalls(c *conn, self, from Identity) {
 
 // read takes requests until the connection ends, and returns why it did.
 func (s *server) read() error {
-	r := newFrameReader(&s.wire, s.port.cfg.MaxMessage)
+	r := newFrameReader(&s.side, s.port.cfg.MaxMessage)
 	unflushed := false
 	for {
 		if unflushed && !r.more() {
@@ -207,7 +207,7 @@ func (s *server) end(err error) {
 
 // beat also ends a connection with a server that turned out to be of another cluster.
 func (s *server) beat(self Identity, _ time.Time) {
-	if s.full.Load() {
+	if moved := s.moved.Swap(false); moved && s.full.Load() {
 		s.heard.Store(true)
 	}
 	if s.isSilent() {

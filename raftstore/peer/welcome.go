@@ -73,8 +73,8 @@ func (p *Port) meet(c *conn) (protocol, hello, Identity, error) {
 
 // judge decides about a dialler.
 func (p *Port) judge(proto protocol, self Identity, h hello) (verdict, string) {
-	if h.version != handshakeVersion {
-		return incompatible, fmt.Sprintf("server %q speaks version %d of the peer protocol, the caller version %d: upgrade the older",
+	if h.version > handshakeVersion {
+		return incompatible, fmt.Sprintf("server %q speaks version %d of the peer protocol, the caller version %d: upgrade this server",
 			self.Node, handshakeVersion, h.version)
 	}
 	for _, why := range []string{disagree(proto, self, h.from), mistaken(h.want, self.Node)} {
