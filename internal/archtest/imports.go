@@ -88,6 +88,8 @@ var directions = []allowance{
 		why:   "what is done to machines does not depend on what runs on them"},
 	{dir: "internal/systemtest/chaos/failover",
 		why: "it measures processes, and needs none of their code"},
+	{dir: "internal/systemtest/chaos/history", imports: []string{"registry"},
+		why: "what was seen is written down in the vocabulary, and by whom and how is not its business"},
 	{dir: "configs", tests: []string{"..."},
 		why: "sample files need no code"},
 	{dir: "deploy", tests: []string{"registry/definition"},
