@@ -90,6 +90,8 @@ var directions = []allowance{
 		why: "it measures processes, and needs none of their code"},
 	{dir: "internal/systemtest/chaos/history", imports: []string{"registry"},
 		why: "what was seen is written down in the vocabulary, and by whom and how is not its business"},
+	{dir: "internal/systemtest/chaos/check", imports: []string{"registry", "internal/systemtest/chaos/history"},
+		why: "a judge knows the evidence alone"},
 	{dir: "configs", tests: []string{"..."},
 		why: "sample files need no code"},
 	{dir: "deploy", tests: []string{"registry/definition"},
@@ -200,6 +202,7 @@ var homes = []home{
 	{module: "github.com/tidwall/btree", dirs: []string{"registry/cow"}, why: "registry/cow is its wrapper, so that replacing it changes one file"},
 	{module: "google.golang.org/protobuf", dirs: []string{"registry/wire"}, why: "registry/wire is its wrapper, so that replacing it changes one file"},
 	{module: "go.yaml.in/yaml/v3", dirs: []string{"cmd/cli", "configs", "deploy"}, why: "only configuration and deployment files are YAML"},
+	{module: "github.com/anishathalye/porcupine", dirs: []string{"internal/systemtest/chaos/check"}, why: "only the judge searches for linearizations"},
 	{module: "go.uber.org/goleak", tests: true, why: "it is for tests"},
 	{module: "pgregory.net/rapid", tests: true, why: "it is for tests"},
 }
