@@ -92,6 +92,9 @@ var directions = []allowance{
 		why: "what was seen is written down in the vocabulary, and by whom and how is not its business"},
 	{dir: "internal/systemtest/chaos/check", imports: []string{"registry", "internal/systemtest/chaos/history"},
 		why: "a judge knows the evidence alone"},
+	{dir: "internal/systemtest/chaos/workload", imports: []string{"registry", "httpserver/api", "internal/systemtest/chaos/history"},
+		tests: []string{"..."},
+		why:   "clients know what any client knows, and nothing of the servers"},
 	{dir: "configs", tests: []string{"..."},
 		why: "sample files need no code"},
 	{dir: "deploy", tests: []string{"registry/definition"},
@@ -203,6 +206,7 @@ var homes = []home{
 	{module: "google.golang.org/protobuf", dirs: []string{"registry/wire"}, why: "registry/wire is its wrapper, so that replacing it changes one file"},
 	{module: "go.yaml.in/yaml/v3", dirs: []string{"cmd/cli", "configs", "deploy"}, why: "only configuration and deployment files are YAML"},
 	{module: "github.com/anishathalye/porcupine", dirs: []string{"internal/systemtest/chaos/check"}, why: "only the judge searches for linearizations"},
+	{module: "golang.org/x/net", dirs: []string{"internal/systemtest/chaos/workload"}, why: "a client of the DNS door must not share the server's understanding of DNS"},
 	{module: "go.uber.org/goleak", tests: true, why: "it is for tests"},
 	{module: "pgregory.net/rapid", tests: true, why: "it is for tests"},
 }

@@ -1,0 +1,182 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"herald/httpserver/api"
+	"herald/internal/systemtest/chaos/history"
+	"herald/registry"
+)
+
+const (
+	leasePrefix = "lease/"
+	// keysPerLease are attached to each lease, so that it shows whether they go together.
+	keysPerLease = 2
+)
+
+// leaseClient keeps one lease after the other alive for a while, and ends it, or dies
+// and looks what becomes of it.
+func leaseClient(ctx context.Context, c *client) {
+	for n := 1; c.rest(ctx, c.cfg.Pause); n++ {
+		l := &leaseholder{client: c, prefix: fmt.Sprintf("%s%d/%d/", leasePrefix, c.id, n)}
+		l.ttl = c.cfg.TTL + time.Duration(c.rng.Int64N(int64(c.cfg.TTL)))
+		l.ttl = l.ttl.Truncate(time.Millisecond)
+		l.run(ctx)
+	}
+}
+
+// leaseholder is a client with a lease.
+type leaseholder struct {
+	*client
+	prefix string // of its keys
+	lease  registry.LeaseID
+	ttl    time.Duration
+	// renewed is when it was last renewed for certain.
+	renewed time.Duration
+	at      int // server that is asked next
+}
+
+func (l *leaseholder) run(ctx context.Context) {
+	if !l.grant(ctx) {
+		return
+	}
+	alive := l.keep(ctx, l.rec.Now()+2*l.ttl+time.Duration(l.rng.Int64N(4*int64(l.ttl))))
+	switch {
+	case !alive:
+		return
+	case l.chance(60):
+		l.abandon(ctx)
+	default:
+		l.revoke(ctx)
+	}
+}
+
+func (l *leaseholder) record(o history.Leased) {
+	o.Lease, o.TTL = l.lease, l.ttl
+	l.rec.Append(o)
+}
+
+// nextServer takes turns, so that a lease is renewed through every server.
+func (l *leaseholder) nextServer() *server {
+	l.at++
+	return l.servers[l.at%len(l.servers)]
+}
+
+// grant makes the lease and attaches the keys to it. A lease of which that is not certain
+// is left to run out, and nothing is said of it.
+func (l *leaseholder) grant(ctx context.Context) bool {
+	l.at = l.rng.IntN(len(l.servers))
+	s := l.nextServer()
+	o := history.Leased{Step: history.Grant}
+	o.Span = l.ask(ctx, s, "store", l.cfg.Patience, func(ctx context.Context) error {
+		granted, err := s.Store.GrantLease(ctx, 0, l.ttl)
+		if err != nil {
+			return err
+		}
+		l.lease = granted.ID
+		var t registry.Txn
+		for i := range keysPerLease {
+			key := fmt.Sprintf("%s%d", l.prefix, i)
+			o.Keys = append(o.Keys, key)
+			t.Then = append(t.Then, registry.Op{Put: &registry.PutRequest{
+				Space: registry.SpaceKV, Key: key, Value: []byte(l.value()), Lease: l.lease,
+			}})
+		}
+		_, err = s.Store.Txn(ctx, t)
+		return err
+	})
+	l.record(o)
+	l.renewed = o.Call
+	return o.Outcome == history.OK
+}
+
+// keep renews the lease in thirds of its life until then, and looks now and then
+// whether its keys are there. It is false once the lease is gone.
+func (l *leaseholder) keep(ctx context.Context, until time.Duration) bool {
+	for l.rec.Now() < until {
+		if !sleep(ctx, l.renewed+l.ttl/3-l.rec.Now()) {
+			return false
+		}
+		if l.renew(ctx) {
+			return false
+		}
+		if l.chance(30) && l.look(ctx, l.ttl/6) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// renew asks one server after the other until one has renewed the lease. It is true if the
+// lease is gone.
+func (l *leaseholder) renew(ctx context.Context) (gone bool) {
+	for ctx.Err() == nil {
+		s := l.nextServer()
+		o := history.Leased{Step: history.Renew}
+		via, do := "store", s.keepAlive
+		if s.HTTP != "" && l.chance(30) {
+			via, do = "http", s.keepAliveHTTP
+		}
+		o.Span = l.ask(ctx, s, via, l.ttl/6, func(ctx context.Context) error {
+			err := do(ctx, l.lease)
+			if errors.Is(err, registry.ErrLeaseNotFound) {
+				o.Gone, err = true, nil
+			}
+			return err
+		})
+		l.record(o)
+		if o.Outcome == history.OK {
+			l.renewed = o.Call
+			return o.Gone
+		}
+		sleep(ctx, 50*time.Millisecond)
+	}
+	return false
+}
+
+// look reads the keys. It is true if there is none.
+func (l *leaseholder) look(ctx context.Context, patience time.Duration) (gone bool) {
+	s := l.anyone()
+	o := history.Leased{Step: history.Look}
+	o.Span = l.ask(ctx, s, "store", patience, func(ctx context.Context) error {
+		res, err := s.Store.Range(ctx, registry.RangeRequest{Space: registry.SpaceKV, KeyRange: registry.Prefix(l.prefix)})
+		o.Found = len(res.KVs)
+		return err
+	})
+	o.Gone = o.Outcome == history.OK && o.Found == 0
+	l.record(o)
+	return o.Gone
+}
+
+// abandon renews no more, and looks until the keys are gone. Whether they took too long is
+// not for the client to say.
+func (l *leaseholder) abandon(ctx context.Context) {
+	now := l.rec.Now()
+	l.record(history.Leased{Step: history.Abandon, Span: history.Span{Client: l.id, Call: now, Return: now, Outcome: history.OK}})
+	for sleep(ctx, l.ttl/3) {
+		if l.look(ctx, l.cfg.Patience) {
+			return
+		}
+	}
+}
+
+func (l *leaseholder) revoke(ctx context.Context) {
+	s := l.nextServer()
+	o := history.Leased{Step: history.Revoke}
+	o.Span = l.ask(ctx, s, "store", l.cfg.Patience, func(ctx context.Context) error { return s.Store.RevokeLease(ctx, l.lease) })
+	l.record(o)
+}
+
+func (s *server) keepAlive(ctx context.Context, id registry.LeaseID) error {
+	_, err := s.Store.KeepAlive(ctx, id)
+	return err
+}
+
+func (s *server) keepAliveHTTP(ctx context.Context, id registry.LeaseID) error {
+	_, err := s.send(ctx, http.MethodPut, "/v1/lease/keepalive/"+api.LeaseID(id).String(), nil)
+	return err
+}
