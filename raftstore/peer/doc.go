@@ -18,6 +18,10 @@
 // and a peer that is only busy, or has stopped reading because too many of its
 // handlers are at work, stays connected.
 //
+// Calls to one server share a connection, and what waits to be written goes in one write: many
+// small calls are cheap, and a large message delays those behind it. What is larger than a
+// few megabytes belongs on a stream.
+//
 // Goroutines, all counted and waited for by Port.Close:
 //
 //   - Port.accept: Serve. One Port.welcome for each accepted connection, which reads
@@ -29,5 +33,6 @@
 //   - server.run: one for each request whose handler is not inline.
 //
 // Locks: Port.mu and the mutex of a connection's outbox are never held together, and
-// neither is held while a handler, a callback or the network is called.
+// neither is held while a handler or a callback is called, or the network, but for
+// setting a deadline.
 package peer
