@@ -29,7 +29,13 @@ type description struct {
 	Leader, LeaderAddress               string // as far as it knows; "" for none
 	// Lost is set while it does not take part in replication, since its disk hangs.
 	Lost bool
+	// Knows is where other servers are that it has heard of, while Cluster is "": those
+	// that are to found a cluster may each know another of them.
+	Knows []string
 }
+
+// maxKnows bounds description.Knows.
+const maxKnows = 64
 
 // The fields of an encoded description. A field that is not known is passed over, so a
 // server can be described to an older one.
@@ -51,6 +57,7 @@ const (
 	describeLeader
 	describeLeaderAddress
 	describeLost
+	describeKnows // repeated
 )
 
 // maxExpect bounds how many servers may found a cluster; every change is acknowledged by most
@@ -85,6 +92,9 @@ func (d *description) append(b []byte) []byte {
 	b = wire.AppendUint(b, describeApplied, d.Applied)
 	b = wire.AppendString(b, describeLeader, d.Leader)
 	b = wire.AppendString(b, describeLeaderAddress, d.LeaderAddress)
+	for _, a := range d.Knows {
+		b = wire.AppendString(b, describeKnows, a)
+	}
 	return wire.AppendBool(b, describeLost, d.Lost)
 }
 
@@ -140,6 +150,10 @@ func decodeDescription(b []byte) (description, error) {
 			d.LeaderAddress = r.String()
 		case describeLost:
 			d.Lost = r.Bool()
+		case describeKnows:
+			if a := r.String(); len(d.Knows) < maxKnows {
+				d.Knows = append(d.Knows, a)
+			}
 		}
 	}
 	if r.Err() == nil && (d.ID == "" || d.Address == "") {
@@ -162,6 +176,10 @@ func (s *Store) describe() description {
 	}
 	if me, ok := s.configured(s.self()); ok {
 		d.Suffrage = suffrage(me)
+	}
+	if c.ClusterID == "" {
+		d.Knows = s.members.book.addresses()
+		d.Knows = d.Knows[:min(len(d.Knows), maxKnows)]
 	}
 	return d
 }

@@ -29,6 +29,9 @@ type membership struct {
 	// changing is held, by one slot, while the leader changes the configuration.
 	changing chan struct{}
 
+	// rumoured is where those who answered the last probe said that others are.
+	rumoured []string
+
 	mu sync.Mutex
 	// wanted says that this server is to be taken in if the cluster does not have it.
 	wanted bool
@@ -252,6 +255,7 @@ func (m *membership) probe() (others []description, alone bool) {
 	defer cancel()
 	own := m.expand(ctx, s.cfg.Join)
 	addresses := append(own, m.book.addresses()...)
+	addresses = append(addresses, m.rumoured...)
 	for _, srv := range s.raft.GetConfiguration().Configuration().Servers {
 		addresses = append(addresses, string(srv.Address))
 	}
@@ -280,6 +284,10 @@ func (m *membership) probe() (others []description, alone bool) {
 		})
 	}
 	wg.Wait()
+	m.rumoured = nil
+	for _, d := range others {
+		m.rumoured = append(m.rumoured, d.Knows...)
+	}
 	return others, alone
 }
 
