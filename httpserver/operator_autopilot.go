@@ -32,10 +32,10 @@ func (s *surface) clusterHealth(q *request) (*health, error) {
 	return h, nil
 }
 
-// healthy reports whether a server answers, follows the leader and has about all that
-// the leader has.
+// healthy reports whether a server answers without complaint, follows the leader and has
+// about all that the leader has.
 func (h *health) healthy(m *registry.Member) bool {
-	return m.Alive && h.leader != nil && m.Term == h.leader.Term && m.Lag <= healthyLag
+	return m.Alive && m.Error == "" && h.leader != nil && m.Term == h.leader.Term && m.Lag <= healthyLag
 }
 
 func (h *health) all() bool {

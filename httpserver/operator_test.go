@@ -234,6 +234,7 @@ func TestAutopilot(t *testing.T) {
 		"all well":         {with(func(*registry.Member) {}), true, true, 1},
 		"dead":             {threeServers, false, false, 0},
 		"far behind":       {with(func(m *registry.Member) { m.Lag = 251 }), false, false, 1},
+		"with a bad disk":  {with(func(m *registry.Member) { m.Error = "its disk hangs" }), false, false, 1},
 		"in another term":  {with(func(m *registry.Member) { m.Term = 2 }), false, false, 1},
 		"without a leader": {leaderless, false, false, 1},
 		"no quorum":        {threeServers[2:], false, false, 0},

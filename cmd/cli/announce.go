@@ -27,7 +27,7 @@ func (p *program) announce(c *config, n *node.Node) {
 	}
 }
 
-// announceAfter is how long a start may take before it is said what it waits for.
+// announceAfter is how long a start may wait for one thing before that is said.
 const announceAfter = time.Second
 
 // announceReady says when the process can be asked, and for `herald dev` what to
@@ -39,13 +39,16 @@ func (p *program) announceReady(ctx context.Context, c *config, n *node.Node) (s
 	wg.Go(func() {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
-		said, patient := "", time.Now().Add(announceAfter)
+		said, waits, since := "", "", time.Now()
 		for {
 			why := n.Ready()
 			if why == nil {
 				break
 			}
-			if text := why.Error(); text != said && time.Now().After(patient) {
+			switch text := why.Error(); {
+			case text != waits:
+				waits, since = text, time.Now()
+			case text != said && time.Since(since) > announceAfter:
 				said = text
 				fmt.Fprintln(p.out, "waiting:", text)
 			}

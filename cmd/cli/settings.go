@@ -57,14 +57,16 @@ type raftSettings struct {
 	StabilizationTime time.Duration `config:"stabilization_time" usage:"how long a server that has joined must have kept up before it votes"`
 	DeadServerAfter   time.Duration `config:"dead_server_after" usage:"how long a server may be silent before it is taken out of the cluster, where three voters remain; 0 is for ever"`
 	SegmentBytes      int           `config:"segment_bytes" usage:"size of one file of the write-ahead log, allocated ahead, in bytes"`
+	DiskStallTimeout  time.Duration `config:"disk_stall_timeout" usage:"how long a write to the log may hang before a leader gives leadership away"`
 	SnapshotEntries   uint64        `config:"snapshot_entries" usage:"log entries after which a snapshot is taken"`
 	SnapshotInterval  time.Duration `config:"snapshot_interval" usage:"how often to look whether a snapshot is due"`
 	ProposeTimeout    time.Duration `config:"propose_timeout" usage:"how long a write may take before its outcome is reported as unknown"`
 }
 
 type limitSettings struct {
-	RequestBytes int   `config:"request_bytes" usage:"largest request that the store takes, in bytes"`
-	MemoryBytes  int64 `config:"memory_bytes" usage:"size of the state above which puts are refused, in bytes; 0 is no limit"`
+	RequestBytes     int   `config:"request_bytes" usage:"largest request that the store takes, in bytes"`
+	DiskReserveBytes int64 `config:"disk_reserve_bytes" usage:"free space on the data directory's disk below which writes are refused, in bytes; 0 does not look"`
+	MemoryBytes      int64 `config:"memory_bytes" usage:"size of the state above which puts are refused, in bytes; 0 is no limit"`
 }
 
 type historySettings struct {
@@ -89,10 +91,11 @@ func defaultSettings() settings {
 		Raft: raftSettings{
 			LogStore: store.LogStore, BootstrapExpect: 1, SegmentBytes: store.SegmentBytes,
 			StabilizationTime: store.StabilizationTime, DeadServerAfter: store.DeadServerAfter,
-			SnapshotEntries: store.SnapshotEntries, SnapshotInterval: store.SnapshotInterval,
+			DiskStallTimeout: store.DiskStallTimeout,
+			SnapshotEntries:  store.SnapshotEntries, SnapshotInterval: store.SnapshotInterval,
 			ProposeTimeout: store.ProposeTimeout,
 		},
-		Limits:  limitSettings{RequestBytes: store.MaxRequestBytes, MemoryBytes: store.MemoryLimit},
+		Limits:  limitSettings{RequestBytes: store.MaxRequestBytes, MemoryBytes: store.MemoryLimit, DiskReserveBytes: store.DiskReserve},
 		History: historySettings{Age: store.HistoryAge, Commits: store.HistoryCommits},
 		Agent:   agentSettings{LeaseTTL: a.LeaseTTL},
 	}
@@ -112,6 +115,7 @@ func (s *settings) storeConfig() raftstore.Config {
 	c.LogStore, c.SegmentBytes = s.Raft.LogStore, s.Raft.SegmentBytes
 	c.StabilizationTime, c.DeadServerAfter = s.Raft.StabilizationTime, s.Raft.DeadServerAfter
 	c.BootstrapExpect, c.Join, c.Version = s.Raft.BootstrapExpect, s.Join, Version()
+	c.DiskStallTimeout, c.DiskReserve = s.Raft.DiskStallTimeout, s.Limits.DiskReserveBytes
 	c.SnapshotEntries, c.SnapshotInterval = s.Raft.SnapshotEntries, s.Raft.SnapshotInterval
 	c.ProposeTimeout = s.Raft.ProposeTimeout
 	c.MaxRequestBytes, c.MemoryLimit = s.Limits.RequestBytes, s.Limits.MemoryBytes
