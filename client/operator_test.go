@@ -179,7 +179,8 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // A transfer may take long, and may not stand still.
 func TestSnapshotThatStandsStill(t *testing.T) {
-	const timeout = 200 * time.Millisecond
+	t.Parallel()
+	const timeout = 500 * time.Millisecond
 	operator := func(url string) client.Operator {
 		c, err := client.New(client.Config{Addresses: []string{url}, Timeout: timeout})
 		if err != nil {

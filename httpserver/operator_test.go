@@ -328,11 +328,12 @@ func TestSnapshotWithoutALeader(t *testing.T) {
 
 // An upload may take long, and may not stand still.
 func TestRestoreThatStandsStill(t *testing.T) {
+	t.Parallel()
 	op := &fakeOperator{}
 	h := open(t, func(c *Config, host *plugin.Host) {
 		op.store = host.Store.(*storetest.Memory)
 		host.Operator = op
-		c.ReadBodyTimeout = 200 * time.Millisecond
+		c.ReadBodyTimeout = time.Second
 	})
 	whole, err := op.store.Snapshot()
 	if err != nil {
@@ -341,7 +342,7 @@ func TestRestoreThatStandsStill(t *testing.T) {
 	upload := func(last []byte) answered {
 		r, w := io.Pipe()
 		go func() {
-			tick := time.NewTicker(20 * time.Millisecond)
+			tick := time.NewTicker(60 * time.Millisecond)
 			defer tick.Stop()
 			for i := range 20 { // in all longer than a body may stand still
 				<-tick.C
