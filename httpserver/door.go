@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"herald/registry/plugin"
 )
@@ -17,12 +19,19 @@ type Door struct {
 	server   *http.Server
 	surface  *surface
 	host     *plugin.Host
+	// linger is how long a door that stops goes on taking requests on the connections that
+	// it has; connections counts them.
+	linger      time.Duration
+	connections atomic.Int64
 }
+
+// lingerFor is as long as a client needs to send what it was about to.
+const lingerFor = 100 * time.Millisecond
 
 var _ plugin.Door = (*Door)(nil)
 
 // New returns a door with the default settings that has taken nothing yet.
-func New() *Door { return &Door{cfg: DefaultConfig()} }
+func New() *Door { return &Door{cfg: DefaultConfig(), linger: lingerFor} }
 
 // Config implements plugin.Door; it is a *Config.
 func (d *Door) Config() any { return &d.cfg }
@@ -46,9 +55,37 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) error {
 		Handler:           newRouter(surface),
 		ReadHeaderTimeout: d.cfg.ReadHeaderTimeout,
 		IdleTimeout:       d.cfg.IdleTimeout,
+		ConnState:         d.count,
 		ErrorLog:          slog.NewLogLogger(surface.log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// count keeps connections.
+func (d *Door) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		d.connections.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		d.connections.Add(-1)
+	}
+}
+
+// bidFarewell lets clients end their connections themselves, which the answers tell them
+// to do from now on. A connection that is closed from here while a request is
+// on its way leaves its client in the dark about what became of that.
+func (d *Door) bidFarewell() {
+	over := time.NewTimer(min(d.linger, d.host.DrainTimeout))
+	defer over.Stop()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for d.connections.Load() > 0 {
+		select {
+		case <-look.C:
+		case <-over.C:
+			return
+		}
+	}
 }
 
 // Addresses implements plugin.Door.
@@ -71,6 +108,7 @@ func (d *Door) Run(ctx context.Context) error {
 	}
 	// Blocked queries answer now; they would hold the shutdown up.
 	d.surface.close()
+	d.bidFarewell()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.host.DrainTimeout)
 	defer cancel()
 	err := d.server.Shutdown(drain)

@@ -1,10 +1,12 @@
 package httpserver
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,6 +33,47 @@ func (fakeCluster) Members(context.Context) ([]registry.Member, error) {
 }
 
 func (fakeCluster) WaitReady(context.Context) error { return nil }
+
+// A request on its way to a door that stops is answered, and the answer says that the
+// connection ends.
+func TestStopTakesWhatIsOnItsWay(t *testing.T) {
+	h := open(t)
+	h.door.linger = 5 * time.Second
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	put := func() *http.Response {
+		t.Helper()
+		if _, err := io.WriteString(conn, "PUT /v1/kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nv"); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	if res := put(); res.StatusCode != 200 || res.Close {
+		t.Errorf("before: %d, close %v", res.StatusCode, res.Close)
+	}
+	stopped := make(chan error, 1)
+	began := time.Now()
+	go func() { stopped <- h.stop() }()
+	<-h.door.surface.draining.Done()
+	if res := put(); res.StatusCode != 200 || !res.Close {
+		t.Errorf("while it stops: %d, close %v", res.StatusCode, res.Close)
+	}
+	if err := <-stopped; err != nil || time.Since(began) > 4*time.Second {
+		t.Errorf("stopped after %v, with nobody connected any more: %v", time.Since(began), err)
+	}
+}
 
 func TestStopAnswersBlockedQueries(t *testing.T) {
 	h := open(t)

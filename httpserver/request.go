@@ -88,6 +88,7 @@ var (
 	yes     = []string{"true"}
 	no      = []string{"false"}
 	zero    = []string{"0"}
+	closing = []string{"close"}
 	nosniff = []string{"nosniff"}
 	sandbox = []string{"sandbox"}
 )

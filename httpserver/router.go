@@ -81,6 +81,9 @@ func (s *surface) endpoint(r *route) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
 		w := c.Response()
+		if s.draining.Err() != nil {
+			w.Header()["Connection"] = closing
+		}
 		q := s.requests.Get().(*request)
 		q.reset(w, c.Request(), r.path)
 		s.run(q, func() error {
