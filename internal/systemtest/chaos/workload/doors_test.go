@@ -1,0 +1,122 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"herald/dnsserver"
+	"herald/httpserver"
+	"herald/internal/systemtest/chaos/check"
+	"herald/internal/systemtest/chaos/history"
+	"herald/registry/catalog"
+	"herald/registry/plugin"
+	"herald/registry/storetest"
+)
+
+// uncounted is metrics that nobody reads.
+type uncounted struct{}
+
+func (uncounted) Counter(string, string, ...string) plugin.Counter     { return uncountedCounter{} }
+func (uncounted) Histogram(string, string, ...string) plugin.Histogram { return uncountedHistogram{} }
+func (uncounted) Gauge(string, string, func() float64)                 {}
+
+type uncountedCounter struct{}
+
+func (uncountedCounter) With(...string) interface{ Inc() } { return uncountedCounter{} }
+func (uncountedCounter) Inc()                              {}
+
+type uncountedHistogram struct{}
+
+func (uncountedHistogram) With(...string) interface{ Observe(seconds float64) } {
+	return uncountedHistogram{}
+}
+func (uncountedHistogram) Observe(float64) {}
+
+// openDoors serves a store over HTTP and DNS until the test ends, and completes the endpoint.
+func openDoors(t *testing.T, store *storetest.Memory, e *Endpoint) {
+	t.Helper()
+	c := catalog.New()
+	host := &plugin.Host{
+		Node: e.Name, Datacenter: "dc1", Version: "test", Server: true,
+		Store: store, Cluster: store, Catalog: c, DrainTimeout: time.Second,
+		Log: slog.New(slog.DiscardHandler), Metrics: uncounted{},
+	}
+	h, d := httpserver.New(), dnsserver.New()
+	h.Config().(*httpserver.Config).Address = "127.0.0.1:0"
+	d.Config().(*dnsserver.Config).Address = "127.0.0.1:0"
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 3)
+	go func() { ended <- c.Follow(ctx, store) }()
+	running := 1
+	for _, door := range []interface {
+		Validate() error
+		Open(context.Context, *plugin.Host) error
+		Run(context.Context) error
+	}{h, d} {
+		if err := errors.Join(door.Validate(), door.Open(ctx, host)); err != nil {
+			t.Fatal(err)
+		}
+		running++
+		go func() { ended <- door.Run(ctx) }()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for range running {
+			if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("a door of %s: %v", e.Name, err)
+			}
+		}
+	})
+	e.HTTP, e.DNS = "http://"+h.Addresses()[0].Address, d.Addresses()[0].Address
+}
+
+// TestThroughEveryDoor runs every workload over real sockets for a moment.
+func TestThroughEveryDoor(t *testing.T) {
+	store := storetest.NewMemory(t)
+	all := endpoints(store, nil)
+	for i := range all {
+		openDoors(t, store, &all[i])
+	}
+	cfg := DefaultConfig()
+	cfg.Pause, cfg.TTL = 10*time.Millisecond, time.Second
+	dir := t.TempDir()
+	rec, err := history.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Start(t.Context(), cfg, all, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(4 * time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := errors.Join(r.Finish(ctx), rec.Close()); err != nil {
+		t.Fatal(err)
+	}
+	report, err := check.All(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	report.Print(&b)
+	if !report.OK() {
+		t.Fatalf("a store without faults did not pass:\n%s", b.String())
+	}
+	for _, c := range []string{check.KV, check.Stale, check.Acks, check.Watches, check.Polls, check.DNS} {
+		if !slices.ContainsFunc(report.Verdicts, func(v check.Verdict) bool { return v.Check == c && v.Checked > 5 }) {
+			t.Errorf("%s checked too little:\n%s", c, b.String())
+		}
+	}
+	for _, c := range report.Counts {
+		if c.OK == 0 || c.Failed+c.Unknown > c.OK {
+			t.Errorf("%s: %d went well, %d failed, %d unknown", c.Kind, c.OK, c.Failed, c.Unknown)
+		}
+	}
+	t.Log(b.String())
+}
