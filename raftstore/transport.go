@@ -22,7 +22,8 @@ import (
 // server's own raft, as if its leader had sent them (see commitNotices).
 type transport struct {
 	*raft.NetworkTransport
-	muted atomic.Bool
+	muted   atomic.Bool
+	timeout time.Duration
 
 	requests chan raft.RPC // raft's and ours
 	done     chan struct{}
@@ -46,6 +47,7 @@ func newTransport(p *peer.Port, addressOf func(raft.ServerID) (raft.ServerAddres
 			Logger:                  newRaftLog(cfg.Log, "transport"),
 			MsgpackUseNewTimeFormat: true,
 		}),
+		timeout:  cfg.PeerTimeout,
 		requests: make(chan raft.RPC),
 		done:     make(chan struct{}),
 	}
@@ -128,6 +130,10 @@ func (p mutablePipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *ra
 	if p.t.muted.Load() {
 		return nil, errMuted
 	}
+	// Raft's waits for its turn, also when nobody will give it any more: after a response that
+	// failed, whoever takes responses is gone, and what is behind it stays where it is.
+	// The goroutine would be stuck, and with it raft's shutdown. To close the pipeline ends that.
+	defer time.AfterFunc(p.t.timeout, func() { p.AppendPipeline.Close() }).Stop()
 	return p.AppendPipeline.AppendEntries(args, resp)
 }
 
