@@ -69,7 +69,7 @@ func (c *cluster) init(t *testing.T, n int, adjust func(*Config)) {
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	o := options{network: c.net.Host(host(i)), servers: c.servers, cluster: "test", log: c.log, space: c.space}
+	o := options{network: c.net.Host(host(i)), servers: c.servers, cluster: "test", log: c.log, space: c.space, piece: 4 << 10}
 	if c.logOf != nil {
 		o.log = func(l raft.LogStore) raft.LogStore { return c.logOf(i, l) }
 	}

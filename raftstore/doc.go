@@ -24,6 +24,9 @@
 //   - Store.watchDisk: open, by Store.loops. It owns whether this server has yielded, and
 //     whether its disk is full.
 //   - Store.snapshotByBytes: open, by Store.loops. Input: the growth of the log.
+//   - Store.restoreLoop: open, by Store.loops. Input: archives to bring into the log.
+//   - beginRestore's, which builds the state of a restore from its pieces: the machine, which
+//     waits for it when the restore ends or is dropped, at last by tearDown.
 //   - Store.supervise: open; it waits for the end of the store, its closing or its failure,
 //     and takes everything down. Close waits for it.
 //   - transport.merge: newTransport, by transport.Close.

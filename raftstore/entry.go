@@ -23,6 +23,8 @@ import (
 // The leader's own decisions (a lease has run out) are fenced: they rest on what
 // that leader knew in that term, and one left in a queue while leadership went
 // away and came back must not be carried out on a state that others have written.
+//
+// Entries of restores have a format of their own: see restoreFormat.
 const entryFormat = 1
 
 func appendEntryHeader(b []byte) []byte { return append(b, entryFormat) }
@@ -46,7 +48,7 @@ func splitEntry(b []byte, each func(fence uint64, cmd []byte) error) error {
 		return fmt.Errorf("%w: log entry is empty", registry.ErrCorrupt)
 	}
 	if b[0] != entryFormat {
-		return fmt.Errorf("%w: log entry has format %d, this version knows %d", registry.ErrFormat, b[0], entryFormat)
+		return fmt.Errorf("%w: log entry has format %d, this version knows up to %d", registry.ErrFormat, b[0], restoreFormat)
 	}
 	b = b[1:]
 	for n := 0; len(b) > 0; n++ {

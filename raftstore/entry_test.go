@@ -59,7 +59,7 @@ func TestEntryErrors(t *testing.T) {
 		want error
 	}{
 		{"empty", nil, registry.ErrCorrupt},
-		{"newer format", []byte{entryFormat + 1}, registry.ErrFormat},
+		{"newer format", []byte{restoreFormat + 1}, registry.ErrFormat},
 		{"no length", []byte{entryFormat, 0}, registry.ErrCorrupt},
 		{"short command", []byte{entryFormat, 0, 3, 'a'}, registry.ErrCorrupt},
 		{"huge length", []byte{entryFormat, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, registry.ErrCorrupt},

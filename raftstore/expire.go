@@ -35,13 +35,33 @@ func (t *tenure) expireLoop() {
 		case <-t.ctx.Done():
 			return
 		}
-		for b := t.s.clock.expired(); b != nil; b = t.s.clock.expired() {
-			if !t.expire(b) {
-				break
-			}
+		for t.expireSome() {
 		}
 	}
 }
+
+// expireSome ends some leases, if there are any to end, and says whether to go on.
+func (t *tenure) expireSome() bool {
+	if !t.decide() {
+		return false
+	}
+	defer t.decided()
+	b := t.s.clock.expired()
+	return b != nil && t.expire(b)
+}
+
+// decide begins what the leader decides about leases, and carries out before decided is
+// called. It returns false if the tenure ends first.
+func (t *tenure) decide() bool {
+	select {
+	case t.s.decisions <- struct{}{}:
+		return true
+	case <-t.ctx.Done():
+		return false
+	}
+}
+
+func (t *tenure) decided() { <-t.s.decisions }
 
 // expire revokes marked leases. It returns false if it could not; they are then
 // tried again later, unless a keepalive comes first.
@@ -77,18 +97,26 @@ func (t *tenure) checkpointLoop() {
 		ids := t.s.clock.unrenewed()
 		for len(ids) > 0 && t.ctx.Err() == nil {
 			n := min(len(ids), t.s.cfg.Leases.ExpiryBatch)
-			b, left := t.s.clock.checkpoint(ids[:n])
+			t.checkpoint(ids[:n])
 			ids = ids[n:]
-			if len(left) > 0 {
-				// If it fails, the leases only start anew with the next leader.
-				_, err := t.command(checkpointCommand(left))
-				if err != nil {
-					t.s.cfg.Log.Debug("cannot checkpoint leases", "error", err)
-				}
-			}
-			t.s.clock.resolve(b)
 		}
 	}
+}
+
+func (t *tenure) checkpoint(ids []registry.LeaseID) {
+	if !t.decide() {
+		return
+	}
+	defer t.decided()
+	b, left := t.s.clock.checkpoint(ids)
+	if len(left) > 0 {
+		// If it fails, the leases only start anew with the next leader.
+		_, err := t.command(checkpointCommand(left))
+		if err != nil {
+			t.s.cfg.Log.Debug("cannot checkpoint leases", "error", err)
+		}
+	}
+	t.s.clock.resolve(b)
 }
 
 func checkpointCommand(left []mvcc.LeaseRemaining) mvcc.Command {

@@ -56,6 +56,10 @@ type machine struct {
 	applied func(entries int, took time.Duration)
 	// published is signalled after entries were applied and published; one slot.
 	published chan struct{}
+	// restoring is the restore that comes in through the log, if one does; owned by raft's
+	// goroutine. restored is told of the state that one brought, as leases is of leases.
+	restoring *restoring
+	restored  func(*mvcc.View)
 	// snapshotted is told how each snapshot went.
 	snapshotted func(took time.Duration, err error)
 
@@ -85,7 +89,7 @@ type fencedCommand struct {
 var _ raft.BatchingFSM = (*machine)(nil)
 
 func newMachine(hubConfig watch.Config) *machine {
-	m := &machine{state: mvcc.New(), fail: func(error) {}, leases: func([]leaseChange) {}, published: make(chan struct{}, 1)}
+	m := &machine{state: mvcc.New(), fail: func(error) {}, leases: func([]leaseChange) {}, restored: func(*mvcc.View) {}, published: make(chan struct{}, 1)}
 	m.starting.Store(true)
 	m.view.Store(m.state.Publish())
 	m.hub = watch.NewHub(m.view.Load(), hubConfig)
@@ -112,18 +116,20 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 			out[i] = &entryResult{err: m.halted}
 			continue
 		}
+		if m.restoring != nil && l.Term != m.restoring.term {
+			m.dropRestore()
+		}
 		if l.Type != raft.LogCommand {
 			m.state.SetApplied(l.Index)
 			continue
 		}
-		if err := m.decode(l); err != nil {
+		r, err := m.applyEntry(i, l)
+		if err != nil {
 			m.halted = fmt.Errorf("log entry %d: %w", l.Index, remedy(err, m.dir))
 			m.fail(m.halted)
-			out[i] = &entryResult{err: m.halted}
-			continue
+			r = &entryResult{err: m.halted}
 		}
-		loseWrites(i, m.commands)
-		out[i] = m.apply(l)
+		out[i] = r
 	}
 	m.publish()
 	select {
@@ -137,6 +143,19 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 		m.applied(len(logs), time.Since(start))
 	}
 	return out
+}
+
+// applyEntry applies the entry at a position of a batch, or says why it cannot be
+// understood.
+func (m *machine) applyEntry(i int, l *raft.Log) (*entryResult, error) {
+	if isRestore(l.Data) {
+		return m.applyRestore(l)
+	}
+	if err := m.decode(l); err != nil {
+		return nil, err
+	}
+	loseWrites(i, m.commands)
+	return m.apply(l), nil
 }
 
 // decode reads all of an entry's commands before any is applied, so that an entry
@@ -279,6 +298,9 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 		// Raft would take the state for one that contains the entry it halted at.
 		return nil, m.halted
 	}
+	if m.restoring != nil {
+		return nil, errRestoring
+	}
 	return &snapshot{view: m.View(), closing: m.closing, done: m.snapshotted}, nil
 }
 
@@ -297,10 +319,7 @@ func (m *machine) Restore(rc io.ReadCloser) error {
 		}
 		return err
 	}
-	m.state = s
-	v := s.Publish()
-	m.view.Store(v)
-	m.hub.Reset(v)
-	m.waiting.wake(v.Applied())
+	m.dropRestore() // the leader's snapshot is of a state without one
+	m.replace(s)
 	return nil
 }

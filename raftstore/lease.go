@@ -102,14 +102,30 @@ func (c *leaseClock) lead(term uint64, view func() *mvcc.View) {
 	v := view()
 	at := c.wall()
 	c.active, c.term, c.now, c.ticked, c.ticking = true, term, 0, at, at
+	c.loadLocked(v)
+}
+
+// reload starts every lease of a state that was restored. The commands about leases that
+// the leader decided on in the state before must have been resolved.
+func (c *leaseClock) reload(v *mvcc.View) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.active {
+		c.loadLocked(v)
+	}
+}
+
+// loadLocked takes up the leases of a state, of which each lives from now on.
+func (c *leaseClock) loadLocked(v *mvcc.View) {
+	from := c.afterLocked(0)
 	n := v.Size().Leases
 	c.leases = make(map[registry.LeaseID]*clockedLease, n)
 	c.long = make(map[registry.LeaseID]*clockedLease)
 	c.due = make(leaseHeap, 0, n)
 	v.Leases(func(s mvcc.LeaseState) bool {
-		l := &clockedLease{id: s.ID, ttl: s.TTL, deadline: s.TTL, pos: -1}
+		l := &clockedLease{id: s.ID, ttl: s.TTL, deadline: from + s.TTL, pos: -1}
 		if s.Remaining > 0 {
-			l.deadline, l.checkpointed = s.Remaining, true
+			l.deadline, l.checkpointed = from+s.Remaining, true
 		}
 		if bugLeaseEarly {
 			l.deadline /= 4

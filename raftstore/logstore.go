@@ -176,7 +176,7 @@ func (g *guardedLog) refuse(logs []*raft.Log) error {
 		return nil
 	}
 	for _, l := range logs {
-		if l.Type == raft.LogCommand && !isBarrier(l.Data) {
+		if l.Type == raft.LogCommand && !isBarrier(l.Data) && !isRestoreCancel(l.Data) {
 			return registry.ErrDiskFull
 		}
 	}

@@ -155,6 +155,7 @@ func (s *Store) handleCalls() {
 	s.port.Handle(methodKeepAlive, s.asLeader(s.handleKeepAlive))
 	s.port.Handle(methodRemaining, s.asLeader(s.handleRemaining))
 	s.port.Handle(methodReadIndex, s.asLeader(s.handleReadIndex))
+	s.port.HandleStream(methodRestore, s.handleRestore)
 	s.port.HandleInline(methodDescribe, s.handleDescribe)
 	s.port.Handle(methodInvite, s.handleInvite)
 	s.port.Handle(methodJoin, s.handleJoin)

@@ -30,9 +30,16 @@ type Store struct {
 	raft      *raft.Raft
 	proposer  *proposer
 	clock     *leaseClock
-	members   *membership
-	fresh     bool // nothing had ever happened in the data directory when it was opened
-	started   time.Time
+	// decisions is a lock, of one slot: held while the leader carries out what it decided about
+	// leases, and while a restore replaces them. A lease must not end by a decision about
+	// what it was before.
+	decisions chan struct{}
+	restores  chan *restoreJob
+	// pieceBytes is restorePieceBytes, but for tests of many pieces.
+	pieceBytes int
+	members    *membership
+	fresh      bool // nothing had ever happened in the data directory when it was opened
+	started    time.Time
 
 	known         atomic.Pointer[knownLeader]
 	poll          *termPoll
@@ -87,6 +94,7 @@ type options struct {
 	cluster string        // its id
 	log     func(raft.LogStore) raft.LogStore
 	space   func(path string) (int64, error)
+	piece   int // Store.pieceBytes
 }
 
 // Open starts a server on its data directory. It returns before there is a leader;
@@ -117,11 +125,19 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		failed:  make(chan struct{}),
 		notices: commitNotices{wake: make(chan struct{}, 1)},
 
+		decisions: make(chan struct{}, 1),
+		restores:  make(chan *restoreJob),
+
+		pieceBytes: restorePieceBytes,
+
 		yieldChanged: make(chan struct{}, 1),
 		freeSpace:    freeSpace,
 	}
 	if o.space != nil {
 		s.freeSpace = o.space
+	}
+	if o.piece != 0 {
+		s.pieceBytes = o.piece
 	}
 	s.setKnown("", "")
 	// What is open is closed in reverse if a later step fails.
@@ -139,6 +155,9 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.dir.close)
+	if err := removeSpools(s.dir); err != nil {
+		return nil, err
+	}
 	if s.stores, err = openStores(s.dir, &cfg); err != nil {
 		return nil, err
 	}
@@ -174,10 +193,11 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	undo = append(undo, s.transport.Close)
 
 	s.machine = newMachine(hubConfig)
-	undo = append(undo, func() error { s.machine.hub.Close(); return nil })
+	undo = append(undo, func() error { s.machine.dropRestore(); s.machine.hub.Close(); return nil })
 	s.machine.dir = s.dir.path
 	s.machine.fail = s.fail
 	s.machine.leases = s.clock.apply
+	s.machine.restored = s.noteRestored
 	s.machine.closing = s.closing
 	s.machine.applied = cfg.Hooks.Applied
 	s.machine.snapshotted = cfg.Hooks.Snapshot
@@ -226,6 +246,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	s.loops.Go(s.followCommits)
 	s.loops.Go(s.watchDisk)
 	s.loops.Go(s.snapshotByBytes)
+	s.loops.Go(s.restoreLoop)
 	go s.supervise()
 	s.hurryElection(rc)
 	return s, nil
@@ -390,6 +411,7 @@ func (s *Store) tearDown() error {
 	s.loops.Wait()
 	errs := []error{s.raft.Shutdown().Error(), s.transport.Close(), s.port.Close()}
 	s.members.wait()
+	s.machine.dropRestore()
 	s.machine.hub.Close()
 	errs = append(errs, s.stores.close(), s.dir.close())
 	return errors.Join(errs...)

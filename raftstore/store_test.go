@@ -46,7 +46,7 @@ func TestUnknownEntryStopsTheStore(t *testing.T) {
 		want  error
 		says  string
 	}{
-		"newer entry":             {[]byte{entryFormat + 1, 1, 2, 3}, registry.ErrFormat, "upgrade herald"},
+		"newer entry":             {[]byte{restoreFormat + 1, 1, 2, 3}, registry.ErrFormat, "upgrade herald"},
 		"newer command":           {appendCommand(append(appendEntryHeader(nil), good...), 0, []byte{99, 1}), registry.ErrFormat, "upgrade herald"},
 		"command that is no such": {appendCommand(append(appendEntryHeader(nil), good...), 0, []byte{1, 0xff}), registry.ErrCorrupt, "from a backup"},
 	} {

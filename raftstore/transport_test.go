@@ -2,7 +2,9 @@ package raftstore
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -80,4 +82,31 @@ func waitSame(t *testing.T, a, b *Store) {
 	if got := b.machine.View(); got.Applied() == want.Applied() && got.Hash() != want.Hash() {
 		t.Fatal("the servers differ")
 	}
+}
+
+// stuckPipeline is raft's, after whoever takes responses is gone.
+type stuckPipeline struct {
+	raft.AppendPipeline
+	closed chan struct{}
+}
+
+func (p stuckPipeline) AppendEntries(*raft.AppendEntriesRequest, *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	<-p.closed
+	return nil, raft.ErrPipelineShutdown
+}
+
+func (p stuckPipeline) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func TestStuckPipelineIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := mutablePipeline{stuckPipeline{closed: make(chan struct{})}, &transport{timeout: 5 * time.Second}}
+		start := time.Now()
+		_, err := p.AppendEntries(nil, nil)
+		if took := time.Since(start); !errors.Is(err, raft.ErrPipelineShutdown) || took != 5*time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }

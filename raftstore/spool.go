@@ -1,0 +1,91 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"herald/registry"
+)
+
+const spoolPattern = "restore-*.tmp"
+
+// spool is an archive on this server's disk, read and found sound.
+type spool struct {
+	file *os.File
+	size int64
+	info registry.SnapshotInfo
+}
+
+// spool takes an archive in, to its end. It fails with registry.ErrCorrupt, ErrFormat and
+// ErrDiskFull, and with r's own errors.
+func (s *Store) spool(ctx context.Context, r io.Reader) (_ *spool, err error) {
+	f, err := os.CreateTemp(s.dir.path, spoolPattern)
+	if err != nil {
+		return nil, fmt.Errorf("take the snapshot in: %w", err)
+	}
+	sp := &spool{file: f}
+	defer func() {
+		if err != nil {
+			sp.close()
+		}
+	}()
+	may := func() error {
+		if err := s.enter(ctx); err != nil {
+			return err
+		}
+		return s.admitCommand()
+	}
+	if sp.size, err = io.Copy(&guardedWriter{f, may}, r); err != nil {
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fmt.Errorf("%w: %w", registry.ErrDiskFull, err)
+		}
+		return nil, fmt.Errorf("take the snapshot in: %w", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	if _, sp.info, err = readWhole(f); err != nil {
+		return nil, err
+	}
+	return sp, nil
+}
+
+// reader reads the archive from its beginning. Readers do not disturb each other.
+func (sp *spool) reader() io.Reader { return io.NewSectionReader(sp.file, 0, sp.size) }
+
+func (sp *spool) close() {
+	sp.file.Close()
+	os.Remove(sp.file.Name())
+}
+
+// guardedWriter writes as long as may is nil.
+type guardedWriter struct {
+	w   io.Writer
+	may func() error
+}
+
+func (g *guardedWriter) Write(b []byte) (int, error) {
+	if err := g.may(); err != nil {
+		return 0, err
+	}
+	return g.w.Write(b)
+}
+
+// removeSpools removes what a crash left.
+func removeSpools(d *dataDir) error {
+	left, err := filepath.Glob(filepath.Join(d.path, spoolPattern))
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
