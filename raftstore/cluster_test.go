@@ -24,9 +24,12 @@ type cluster struct {
 	stores  []*Store
 	configs []Config
 	servers []raft.Server
-	log     func(raft.LogStore) raft.LogStore          // of every server, if set
-	logOf   func(i int, l raft.LogStore) raft.LogStore // of each, if set
-	space   func(path string) (int64, error)           // if set
+	// strangers are servers that have to find each other.
+	strangers bool
+	names     map[int]string                             // of hosts, where they are not host(i)
+	log       func(raft.LogStore) raft.LogStore          // of every server, if set
+	logOf     func(i int, l raft.LogStore) raft.LogStore // of each, if set
+	space     func(path string) (int64, error)           // if set
 }
 
 // newCluster starts n servers that vote.
@@ -48,7 +51,7 @@ func (c *cluster) init(t *testing.T, n int, adjust func(*Config)) {
 	for i, srv := range c.servers {
 		cfg := testConfig(t)
 		cfg.DataDir = filepath.Join(c.base, host(i))
-		cfg.NodeID = string(srv.ID)
+		cfg.NodeID, cfg.NodeName = string(srv.ID), host(i)
 		cfg.PeerAddress = string(srv.Address)
 		cfg.SegmentBytes = 256 << 10
 		if adjust != nil {
@@ -69,7 +72,10 @@ func (c *cluster) init(t *testing.T, n int, adjust func(*Config)) {
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	o := options{network: c.net.Host(host(i)), servers: c.servers, cluster: "test", log: c.log, space: c.space, piece: 4 << 10}
+	o := options{network: c.net.Host(c.host(i)), servers: c.servers, cluster: "test", log: c.log, space: c.space, piece: 4 << 10}
+	if c.strangers {
+		o.servers, o.cluster = nil, ""
+	}
 	if c.logOf != nil {
 		o.log = func(l raft.LogStore) raft.LogStore { return c.logOf(i, l) }
 	}
@@ -88,14 +94,22 @@ func (c *cluster) stop(i int) {
 		c.t.Error(err)
 	}
 	c.stores[i] = nil
-	c.net.Kill(host(i))
+	c.net.Kill(c.host(i))
 	c.heal(i)
 }
 
-// isolate cuts a server off.
-func (c *cluster) isolate(i int) { c.net.Isolate(host(i)) }
+// host is where a server is.
+func (c *cluster) host(i int) string {
+	if name, ok := c.names[i]; ok {
+		return name
+	}
+	return host(i)
+}
 
-func (c *cluster) heal(i int) { c.net.Rejoin(host(i)) }
+// isolate cuts a server off.
+func (c *cluster) isolate(i int) { c.net.Isolate(c.host(i)) }
+
+func (c *cluster) heal(i int) { c.net.Rejoin(c.host(i)) }
 
 // leader waits for a server, other than except, that leads and is ready.
 func (c *cluster) leader(except ...int) int {

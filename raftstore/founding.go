@@ -121,7 +121,15 @@ func (o *outlook) coordinate(mine *promise) step {
 	}
 	// This server is one of them, whatever its place.
 	others := slices.DeleteFunc(able, func(d description) bool { return d.ID == o.me.ID })
-	return step{founders: append([]description{o.me}, others[:o.me.Expect-1]...)}
+	founders := append([]description{o.me}, others[:o.me.Expect-1]...)
+	for i, a := range founders {
+		for _, b := range founders[:i] {
+			if a.Name == b.Name && a.Name != "" {
+				return step{why: fmt.Sprintf("servers %s and %s are both called %s: give each a name of its own", b.ID, a.ID, a.Name)}
+			}
+		}
+	}
+	return step{founders: founders}
 }
 
 // follow waits for the coordinator of the cluster that this server promised itself to.

@@ -79,9 +79,19 @@ func (s *Store) handleJoin(ctx context.Context, from peer.Identity, req []byte) 
 // admit makes the configuration have a server, as one that does not vote yet if it is new.
 func (l localLeader) admit(ctx context.Context, a admission) error {
 	// Nobody is helped by an address that leads nowhere, or to somebody else.
-	if _, err := l.askDescription(ctx, peer.Target{Node: a.ID, Address: a.Address}); err != nil {
+	d, err := l.askDescription(ctx, peer.Target{Node: a.ID, Address: a.Address})
+	if err != nil {
 		return fmt.Errorf("%w: the leader cannot reach server %s at the address that it gives, %s: correct its advertised peer address: %w",
 			registry.ErrMembership, a.ID, a.Address, err)
+	}
+	if _, in := l.configured(a.ID); !in && a.Join && d.Name != "" {
+		// A name that is taken would make it the replacement of the server that has it: see decide.
+		for _, o := range l.askMembers(ctx) {
+			if o.err == nil && o.said.Name == d.Name && o.said.ID != d.ID {
+				return fmt.Errorf("%w: server %s is called %s already, and is alive: give each server a name of its own",
+					registry.ErrMembership, o.said.ID, d.Name)
+			}
+		}
 	}
 	return l.readdress(ctx, a.ID, a.Address, a.Join)
 }
@@ -136,7 +146,9 @@ type change func(r *raft.Raft, timeout time.Duration) raft.IndexFuture
 
 // reconfigure makes the configuration what it should be, one change after another: decide is
 // shown the servers and returns the next change, or nil when there is none. Nobody else
-// changes the configuration meanwhile: only the leader can, and it does one at a time.
+// changes the configuration meanwhile: only the leader can, and it does one at a time. What it
+// is shown is committed: all of earlier terms is, once a tenure has begun, and a change of
+// this one is waited for.
 func (l localLeader) reconfigure(ctx context.Context, decide func([]raft.Server) (change, error)) error {
 	for {
 		select {
@@ -144,9 +156,14 @@ func (l localLeader) reconfigure(ctx context.Context, decide func([]raft.Server)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: another change of the cluster is under way: %w", registry.ErrUnavailable, ctx.Err())
 		}
-		next, err := decide(l.raft.GetConfiguration().Configuration().Servers)
-		if err == nil && next != nil && l.raft.State() != raft.Leader {
-			err = l.notHere()
+		var next change
+		term, leads := l.leads()
+		err := l.notHere()
+		if leads {
+			next, err = decide(l.raft.GetConfiguration().Configuration().Servers)
+			if now, leads := l.leads(); !leads || now != term {
+				err = l.notHere() // and what it was shown may have been undone
+			}
 		}
 		if err != nil || next == nil {
 			<-l.members.changing

@@ -22,10 +22,11 @@ type membership struct {
 	lookup func(ctx context.Context, host string) ([]string, error)
 
 	// ctx ends with stop; wg are the goroutines that wait for raft.
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	kick   chan struct{} // one slot: look at once
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	kick    chan struct{} // one slot: look at once
+	hearsay []string      // addresses that others spoke of, in the last look around; run's alone
 	// changing is held, by one slot, while the leader changes the configuration.
 	changing chan struct{}
 
@@ -193,9 +194,12 @@ func (m *membership) settle(c charter) error {
 	me, in := s.configured(s.self())
 	in = in && string(me.Address) == s.PeerAddress()
 	known := s.known.Load()
+	wanted := m.isWanted()
 	switch {
-	case known.id == s.self(), in && known.id != "":
-		// A leader speaks only to those who are part of the cluster.
+	case known.id == s.self(), in && known.id != "" && !wanted:
+		// A leader speaks only to those who are part of the cluster. But one that is being taken
+		// in may be so by an entry that is not committed, and never will be: the leader has to
+		// say so.
 		m.want(false)
 		m.say("")
 		if c.Left {
@@ -205,7 +209,7 @@ func (m *membership) settle(c charter) error {
 			return err
 		}
 		return nil
-	case c.Left && !m.isWanted():
+	case c.Left && !wanted:
 		m.say("it has left its cluster; `herald join` takes it back")
 		return nil
 	}
@@ -221,7 +225,6 @@ func (m *membership) settle(c charter) error {
 	if leader.Node == "" || leader.Node == s.self() {
 		return nil
 	}
-	wanted := m.isWanted()
 	err := s.askIn(m.ctx, leader, wanted)
 	switch {
 	case err == nil:

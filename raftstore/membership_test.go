@@ -2,9 +2,18 @@ package raftstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/raft"
+
+	"herald/registry"
 )
 
 // Three servers over real sockets make a cluster. The first knows nobody: it hears of the
@@ -41,4 +50,502 @@ func TestThreeServersMakeACluster(t *testing.T) {
 			t.Errorf("server %d: members %+v, %v", i, members, err)
 		}
 	}
+}
+
+// strangers starts n servers that have to find each other, each with the addresses of all.
+func strangers(t *testing.T, n, expect int, adjust func(*Config)) *cluster {
+	c := &cluster{strangers: true}
+	c.init(t, n, func(cfg *Config) {
+		cfg.BootstrapExpect = expect
+		for i := range n {
+			cfg.Join = append(cfg.Join, host(i)+":7400")
+		}
+		if adjust != nil {
+			adjust(cfg)
+		}
+	})
+	return c
+}
+
+// add starts one more server, with an id of its own, that joins the others.
+func (c *cluster) add(id string, adjust func(*Config)) int {
+	c.t.Helper()
+	i := len(c.configs)
+	cfg := c.configs[0]
+	cfg.DataDir += id
+	cfg.NodeID, cfg.NodeName, cfg.PeerAddress = id, host(i), host(i)+":7400"
+	cfg.BootstrapExpect = 0
+	cfg.Join = []string{c.configs[len(c.configs)-1].PeerAddress}
+	if adjust != nil {
+		adjust(&cfg)
+	}
+	c.configs, c.stores = append(c.configs, cfg), append(c.stores, nil)
+	c.strangers = true
+	c.start(i)
+	return i
+}
+
+// one waits until all that run are part of one cluster, each with a say as wanted (nil: all
+// vote), and returns its id.
+func (c *cluster) one(want map[int]registry.Suffrage) string {
+	c.t.Helper()
+	var why string
+	for range 1200 {
+		if why = c.disagreement(want); why == "" {
+			return c.stores[c.leader()].Status().ClusterID
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	c.t.Fatal("after two minutes: " + why)
+	return ""
+}
+
+func (c *cluster) disagreement(want map[int]registry.Suffrage) string {
+	id := ""
+	for i, s := range c.stores {
+		if s == nil {
+			continue
+		}
+		st := s.Status()
+		switch {
+		case st.ClusterID == "" || st.Leader == "":
+			return fmt.Sprintf("server %d is part of cluster %q, led by %q", i, st.ClusterID, st.Leader)
+		case id == "":
+			id = st.ClusterID
+		case st.ClusterID != id:
+			return fmt.Sprintf("there are clusters %s and %s", id, st.ClusterID)
+		}
+		say, ok := want[i]
+		if want == nil {
+			say, ok = registry.Voter, true
+		}
+		if me, in := s.configured(s.self()); ok && (!in || suffrage(me) != say) {
+			return fmt.Sprintf("server %d is to be a %s, its configuration says %+v (%v)", i, say, me, in)
+		}
+	}
+	return ""
+}
+
+func TestStrangersMakeACluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		id := c.one(nil)
+		for i, s := range c.stores {
+			mustPut(t, s, fmt.Sprint("k", i), "v")
+		}
+		for i := range c.stores {
+			c.stop(i)
+		}
+		for i := range c.stores {
+			c.start(i)
+		}
+		if again := c.one(nil); again != id {
+			t.Errorf("after a restart the cluster is %s, it was %s", again, id)
+		}
+		wantValue(t, c.stores[0], "k2", "v")
+	})
+}
+
+// Servers are killed, frozen out and started again while they make a cluster.
+func TestStrangersMakeOneClusterWhateverHappens(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rnd := rand.New(rand.NewPCG(seed, 0))
+				c := strangers(t, 5, 3, nil)
+				for range 12 {
+					time.Sleep(time.Duration(rnd.IntN(700)) * time.Millisecond)
+					i := rnd.IntN(5)
+					switch {
+					case c.stores[i] == nil:
+						c.start(i)
+					case rnd.IntN(2) == 0:
+						c.stop(i)
+					default:
+						c.net.CutBoth(host(i), host(rnd.IntN(5)))
+					}
+				}
+				c.net.HealAll()
+				for i, s := range c.stores {
+					if s == nil {
+						c.start(i)
+					}
+				}
+				c.one(nil)
+				mustPut(t, c.stores[3], "k", "v")
+				for _, s := range c.stores {
+					wantValue(t, s, "k", "v")
+				}
+			})
+		})
+	}
+}
+
+// The coordinator has decided that the cluster exists, and dies before its log says so.
+func TestDecisionIsTakenUpAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.isolate(0) // nobody may decide yet
+		time.Sleep(2 * time.Second)
+		for i := range c.stores {
+			c.stop(i)
+		}
+		for i := range c.stores {
+			d, err := openDataDir(&c.configs[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			to := charter{Promise: &promise{"x", "id-0", host(0) + ":7400"}}
+			if i == 0 {
+				to = charter{ClusterID: "x"}
+				for _, srv := range c.servers {
+					to.Founders = append(to.Founders, founder{string(srv.ID), string(srv.Address)})
+				}
+			}
+			if done, err := d.recharter(d.charter(), to); err != nil || !done {
+				t.Fatal(done, err)
+			}
+			if err := d.close(); err != nil {
+				t.Fatal(err)
+			}
+			c.start(i)
+		}
+		if id := c.one(nil); id != "x" {
+			t.Errorf("the cluster is %s", id)
+		}
+		if f := c.stores[0].dir.charter().Founders; f != nil {
+			t.Errorf("the founders are in the log, and noted still: %v", f)
+		}
+	})
+}
+
+func TestNewServerGetsAVote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		fill(t, c.stores[0], "k", 500)
+		i := c.add("id-new", nil)
+		c.one(map[int]registry.Suffrage{i: registry.NonVoter})
+		start := time.Now()
+		c.one(nil)
+		if took := time.Since(start); took < 8*time.Second || took > 13*time.Second {
+			t.Errorf("it got a vote after %v, want about %v", took, c.configs[i].StabilizationTime)
+		}
+		if n := count(t, c.stores[i], "k"); n != 500 {
+			t.Errorf("it has %d keys", n)
+		}
+	})
+}
+
+func TestLoneServerGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{strangers: true}
+		c.init(t, 1, nil)
+		c.one(nil)
+		mustPut(t, c.stores[0], "k", "v")
+		for i := 1; i < 3; i++ {
+			c.add(fmt.Sprint("id-", i), func(cfg *Config) { cfg.Join = []string{host(0) + ":7400"} })
+		}
+		start := time.Now()
+		c.one(nil)
+		if took := time.Since(start); took > 8*time.Second {
+			t.Errorf("three voters after %v", took)
+		}
+		old := c.leader()
+		c.stop(old)
+		wantValue(t, c.stores[c.leader()], "k", "v")
+	})
+}
+
+func TestReplacedServerIsRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		dead := (c.leader() + 1) % 3
+		c.stop(dead)
+		// Its successor has its name and its address, and an empty directory.
+		c.configs[dead].DataDir += "-successor"
+		c.configs[dead].NodeID = "id-successor"
+		c.start(dead)
+		c.one(nil)
+		time.Sleep(20 * time.Second)
+		members, err := c.stores[c.leader()].Members(t.Context())
+		if err != nil || len(members) != 3 || registry.ToleranceOf(members).Failures != 1 {
+			t.Errorf("members: %+v, %v", members, err)
+		}
+	})
+}
+
+func TestNamesakeIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		i := c.add("id-new", func(cfg *Config) { cfg.NodeName = host(1) })
+		time.Sleep(30 * time.Second)
+		if _, in := c.stores[c.leader()].configured("id-new"); in {
+			t.Error("a server was taken in under a name that another has")
+		}
+		_ = i
+	})
+}
+
+func TestDeadServerIsRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 4, 4, func(cfg *Config) { cfg.DeadServerAfter = 2 * time.Minute })
+		c.one(nil)
+		for n := range 2 {
+			c.stop((c.leader() + 1) % len(c.stores))
+			time.Sleep(119 * time.Second)
+			servers := c.stores[c.leader()].raft.GetConfiguration().Configuration().Servers
+			if want := 4 - n; len(servers) != want {
+				t.Fatalf("%d servers before the time, want %d: %v", len(servers), want, servers)
+			}
+			time.Sleep(6 * time.Second)
+			servers = c.stores[c.leader()].raft.GetConfiguration().Configuration().Servers
+			if len(servers) != 3 { // never fewer
+				t.Fatalf("%d servers, want 3: %v", len(servers), servers)
+			}
+			if n == 0 {
+				c.compact()
+			}
+		}
+	})
+}
+
+// compact forgets the servers that do not run.
+func (c *cluster) compact() {
+	for i := len(c.stores) - 1; i >= 0; i-- {
+		if c.stores[i] == nil {
+			c.stores, c.configs = slices.Delete(c.stores, i, i+1), slices.Delete(c.configs, i, i+1)
+			c.names = map[int]string{}
+			for j := range c.configs {
+				c.names[j] = strings.TrimSuffix(c.configs[j].PeerAddress, ":7400")
+			}
+		}
+	}
+}
+
+func TestLeaveAndComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		id := c.one(nil)
+		mustPut(t, c.stores[0], "k", "v")
+		// The leader leaves: it hands on leadership first.
+		old := c.leader()
+		if err := c.stores[old].Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now := c.leader(old)
+		if servers := c.stores[now].raft.GetConfiguration().Configuration().Servers; len(servers) != 2 {
+			t.Errorf("after it left: %v", servers)
+		}
+		settle()
+		if st := c.stores[old].Status(); st.Leader != "" || st.ClusterID != "" || st.IsLeader {
+			t.Errorf("who left says %+v", st)
+		}
+		if err := c.stores[old].Leave(t.Context()); !errors.Is(err, registry.ErrMembership) {
+			t.Errorf("leaving twice: %v", err)
+		}
+		mustPut(t, c.stores[now], "k", "w")
+		time.Sleep(time.Minute)
+		if _, in := c.stores[now].configured(c.stores[old].self()); in {
+			t.Error("who left came back by itself")
+		}
+
+		// Told so, it comes back, as the same, with a vote after a while.
+		if err := c.stores[old].Join(t.Context(), "nobody:7400"); !errors.Is(err, registry.ErrUnavailable) {
+			t.Errorf("joining by an address where nobody is: %v", err)
+		}
+		if err := c.stores[old].Join(t.Context(), host(now)+":7400"); err != nil {
+			t.Fatal(err)
+		}
+		if again := c.one(nil); again != id {
+			t.Errorf("it is part of %s, was of %s", again, id)
+		}
+		wantValue(t, c.stores[old], "k", "w")
+		if err := c.stores[old].Join(t.Context(), host(now)+":7400"); !errors.Is(err, registry.ErrMembership) {
+			t.Errorf("joining twice: %v", err)
+		}
+
+		// It leaves again. Started anew, without and then with addresses to join.
+		if err := c.stores[old].Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		join := c.configs[old].Join
+		c.stop(old)
+		c.configs[old].BootstrapExpect, c.configs[old].Join = 1, nil // nor does it found another
+		c.start(old)
+		time.Sleep(time.Minute)
+		if st := c.stores[old].Status(); st.Leader != "" || st.ClusterID != "" {
+			t.Errorf("who left, started again, says %+v", st)
+		}
+		c.stop(old)
+		c.configs[old].Join = join
+		c.start(old)
+		c.one(nil)
+	})
+}
+
+func TestRemove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		l := c.leader()
+		a, b := (l+1)%3, (l+2)%3
+		id := func(i int) string { return string(c.servers[i].ID) }
+		if err := c.stores[a].Remove(t.Context(), "nobody"); !errors.Is(err, registry.ErrMemberNotFound) {
+			t.Errorf("removing a stranger: %v", err)
+		}
+		c.stop(b)
+		settle()
+		err := c.stores[a].Remove(t.Context(), id(a))
+		if !errors.Is(err, registry.ErrMembership) || !strings.Contains(err.Error(), id(b)) {
+			t.Errorf("removing one of the last two of three: %v", err)
+		}
+		// The dead one may go, and then another, leader or not.
+		if err := c.stores[a].Remove(t.Context(), id(b)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.stores[a].Remove(t.Context(), id(l)); err != nil {
+			t.Fatal(err)
+		}
+		if now := c.leader(l); now != a {
+			t.Fatalf("server %d leads", now)
+		}
+		if err := c.stores[a].Leave(t.Context()); !errors.Is(err, registry.ErrMembership) {
+			t.Errorf("the last leaves: %v", err)
+		}
+		mustPut(t, c.stores[a], "k", "v")
+		// The one that was removed while it ran finds out; the other when it is started, and as
+		// it has addresses to join, it comes back.
+		time.Sleep(30 * time.Second)
+		if st := c.stores[l].Status(); st.ClusterID != "" {
+			t.Errorf("who was removed says %+v", st)
+		}
+		c.start(b)
+		time.Sleep(15 * time.Second)
+		if srv, in := c.stores[a].configured(id(b)); !in || srv.Suffrage != raft.Voter {
+			t.Errorf("who was removed and started again: %+v, %v", srv, in)
+		}
+	})
+}
+
+func TestTransfer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		l := c.leader()
+		for i := range c.stores {
+			asked := c.stores[(i+1)%3]
+			if err := asked.Transfer(t.Context(), string(c.servers[i].ID)); err != nil {
+				t.Fatalf("to server %d: %v", i, err)
+			}
+			if st := asked.Status(); st.Leader != string(c.servers[i].ID) {
+				t.Errorf("%s leads, by who was asked, not server %d", st.Leader, i)
+			}
+		}
+		l = c.leader()
+		asked := c.stores[(l+1)%3]
+		if err := asked.Transfer(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if st := asked.Status(); st.Leader == string(c.servers[l].ID) || st.Leader == "" {
+			t.Errorf("%q leads", st.Leader)
+		}
+		if err := asked.Transfer(t.Context(), "nobody"); !errors.Is(err, registry.ErrMemberNotFound) {
+			t.Errorf("to a stranger: %v", err)
+		}
+		l = c.leader()
+		dead := (l + 1) % 3
+		c.stop(dead)
+		if err := c.stores[l].Transfer(t.Context(), string(c.servers[dead].ID)); !errors.Is(err, registry.ErrMembership) {
+			t.Errorf("to a dead server: %v", err)
+		}
+		if err := c.stores[l].Transfer(t.Context(), ""); err != nil { // to the one that is alive
+			t.Error(err)
+		}
+		i := c.add("id-new", func(cfg *Config) { cfg.StabilizationTime = time.Hour })
+		c.one(map[int]registry.Suffrage{i: registry.NonVoter})
+	})
+}
+
+// A leader that is stopped in good order hands on leadership: nobody waits for an election.
+func TestOrderlyStopHasNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		for range 3 {
+			l := c.leader()
+			s := c.stores[(l+1)%3]
+			start := time.Now()
+			mustClose(t, c.stores[l])
+			c.stores[l] = nil
+			mustPut(t, s, "k", "v")
+			if took := time.Since(start); took > 300*time.Millisecond {
+				t.Errorf("a write during a leader's orderly stop took %v", took)
+			}
+			c.start(l)
+			c.one(nil)
+		}
+	})
+}
+
+func TestMembersWithoutALeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		l := c.leader()
+		members, err := c.stores[l].Members(t.Context())
+		if err != nil || len(members) != 3 {
+			t.Fatalf("%+v, %v", members, err)
+		}
+		for i, m := range members {
+			if m.Name != host(i) || !m.Alive || m.Leader != (i == l) || m.Suffrage != registry.Voter || m.Term == 0 || m.Lag != 0 {
+				t.Errorf("member %d: %+v", i, m)
+			}
+		}
+		c.stop((l + 1) % 3)
+		c.stop((l + 2) % 3)
+		settle()
+		start := time.Now()
+		members, err = c.stores[l].Members(t.Context())
+		if err != nil || len(members) != 3 || time.Since(start) > askMembersFor {
+			t.Fatalf("%+v, %v after %v", members, err, time.Since(start))
+		}
+		for i, m := range members {
+			if m.Name != host(i) || m.Alive != (i == l) || m.Leader || m.Alive == (m.Error != "") {
+				t.Errorf("member %d of a cluster without a quorum: %+v", i, m)
+			}
+		}
+		if tol := registry.ToleranceOf(members); tol.Failures != -1 {
+			t.Errorf("it survives %d failures", tol.Failures)
+		}
+	})
+}
+
+func TestWaitingServerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		i := c.add("id-new", func(cfg *Config) { cfg.Join = nil })
+		time.Sleep(10 * time.Second)
+		if st := c.stores[i].Status(); st.ClusterID != "" || st.Leader != "" {
+			t.Errorf("a server that nobody told anything: %+v", st)
+		}
+		follower := (c.leader() + 1) % 3
+		if err := c.stores[i].Join(t.Context(), host(follower)+":7400"); err != nil {
+			t.Fatal(err)
+		}
+		c.one(nil)
+
+		// A server with a cluster of its own is not for joining.
+		own := c.add("id-own", func(cfg *Config) { cfg.Join, cfg.BootstrapExpect = nil, 1 })
+		c.stores[own].WaitReady(t.Context())
+		if err := c.stores[own].Join(t.Context(), host(0)+":7400"); !errors.Is(err, registry.ErrMembership) {
+			t.Errorf("joining with a cluster of its own: %v", err)
+		}
+		if err := c.stores[own].askIn(t.Context(), c.stores[0].target("id-0", host(0)+":7400"), true); !errors.Is(err, registry.ErrForeignCluster) {
+			t.Errorf("a server of one cluster asks another in: %v", err)
+		}
+	})
 }

@@ -159,6 +159,8 @@ func (s *Store) handleCalls() {
 	s.port.HandleInline(methodDescribe, s.handleDescribe)
 	s.port.Handle(methodInvite, s.handleInvite)
 	s.port.Handle(methodJoin, s.handleJoin)
+	s.port.Handle(methodRemove, s.asLeader(s.handleRemove))
+	s.port.Handle(methodTransfer, s.asLeader(s.handleTransfer))
 	s.port.HandleInline(methodLeader, s.handleLeader)
 	s.port.HandleInline(methodConfirm, s.handleConfirm)
 	s.port.HandleInline(methodCommit, s.handleCommit)

@@ -406,6 +406,11 @@ func (s *Store) supervise() {
 // it is shut down; raft before what it writes to.
 func (s *Store) tearDown() error {
 	s.proposer.stop()
+	if s.Err() == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
+		s.handOver(ctx)
+		cancel()
+	}
 	s.poll.close()
 	s.members.stop()
 	s.loops.Wait()

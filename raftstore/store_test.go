@@ -214,7 +214,7 @@ func TestSnapshotBesideWrites(t *testing.T) {
 
 func TestStatusAndMembers(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.NodeID = "id-a"
+	cfg.NodeID, cfg.Version = "id-a", "1.2.3"
 	s := openReady(t, cfg)
 	mustPut(t, s, "k", "v")
 	st := s.Status()
@@ -225,7 +225,8 @@ func TestStatusAndMembers(t *testing.T) {
 		t.Errorf("indexes of %+v", st)
 	}
 	m, err := s.Members(t.Context())
-	want := registry.Member{ID: "id-a", Name: "node-a", Address: s.PeerAddress(), Suffrage: registry.Voter, Leader: true}
+	want := registry.Member{ID: "id-a", Name: "node-a", Address: s.PeerAddress(), Suffrage: registry.Voter, Leader: true,
+		Alive: true, Version: cfg.Version, Term: st.Term, LastIndex: st.LastIndex, Applied: st.Applied}
 	if err != nil || len(m) != 1 || m[0] != want {
 		t.Errorf("members %+v, %v; want %+v", m, err, want)
 	}

@@ -92,6 +92,7 @@ func (t *tenure) run() {
 	t.wg.Go(t.compactLoop)
 	t.wg.Go(t.noticeCommits)
 	t.wg.Go(t.correctAddress)
+	t.wg.Go(t.tend)
 }
 
 // barrier applies an entry of this term, and returns the term. Raft's own barrier would not do: it
