@@ -16,6 +16,9 @@ func (r *Report) count(e *evidence) {
 	for i := range e.Added {
 		c.add("write once, "+e.Added[i].Via, &e.Added[i].Span)
 	}
+	for i := range e.Pulsed {
+		c.add("pulse "+e.Pulsed[i].Node, &e.Pulsed[i].Span)
+	}
 	for i := range e.Polled {
 		c.add("blocking query", &e.Polled[i].Span)
 	}

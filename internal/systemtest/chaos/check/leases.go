@@ -11,9 +11,10 @@ import (
 const (
 	// grace is what a dead client's keys may outlive the lease by, besides outages.
 	grace = 2 * time.Second
-	// recovery is how much of the time without a successful write a leader may already have
-	// been counting leases: it begins to before the first write succeeds.
-	recovery = 500 * time.Millisecond
+	// recovery is how much of a time without a successful write a leader may count all the
+	// same. It does not know at once that it stands alone, nor that it was stopped, and it
+	// counts again before the first write succeeds.
+	recovery = time.Second
 	// hiccup is the longest time without a success that is not an outage.
 	hiccup = 300 * time.Millisecond
 )
@@ -47,7 +48,7 @@ type lessor struct {
 	*evidence
 	v           *Verdict
 	held        map[registry.LeaseID]*tenancy
-	short, long []span // outages: at least these, and at most these
+	short, long []span // outages: at least these, but for recovery, and at most these
 	slow, died  int
 }
 
@@ -101,8 +102,9 @@ func (l *lessor) look(t *tenancy, o *history.Leased) {
 	}
 	switch {
 	case o.Gone && t.dead:
-		// It may be gone as soon as it was not renewed in time, no sooner.
-		l.early(t, o, "of an abandoned lease")
+		// It may be gone as soon as it was not renewed in time, no sooner. Outages are not
+		// credited to the dead.
+		l.early(t, o, "of an abandoned lease", nil)
 		l.v.Checked++
 		l.died++
 		t.revoked = true
@@ -118,16 +120,16 @@ func (l *lessor) look(t *tenancy, o *history.Leased) {
 // lost judges the loss of a lease by a client that had not stopped.
 func (l *lessor) lost(t *tenancy, o *history.Leased) {
 	t.revoked = true
-	if !l.early(t, o, "of a client that goes on renewing") {
+	if !l.early(t, o, "of a client that goes on renewing", l.short) {
 		l.slow++
 	}
 }
 
-// early reports a lease that ended before it could.
-func (l *lessor) early(t *tenancy, gone *history.Leased, whose string) bool {
+// early reports a lease that ended before it could, where outages do not count.
+func (l *lessor) early(t *tenancy, gone *history.Leased, whose string, outages []span) bool {
 	lived := span{t.sure.Call, gone.Return}
 	charged := lived.to - lived.from
-	for _, o := range l.short {
+	for _, o := range outages {
 		charged -= max(0, lived.overlap(o)-recovery)
 	}
 	if charged >= time.Duration(float64(gone.TTL)*(1-l.Plan.Drift)) {

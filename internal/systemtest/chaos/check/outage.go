@@ -36,6 +36,9 @@ func (e *evidence) needs(f func(*history.Span)) {
 			f(&o.Span)
 		}
 	}
+	for i := range e.Pulsed {
+		f(&e.Pulsed[i].Span)
+	}
 	for i := range e.Registered {
 		f(&e.Registered[i].Span)
 	}

@@ -107,6 +107,11 @@ func (e *evidence) allPoints() []point {
 			all = append(all, point{o.Call, o.Return, o.Rev, true, *o})
 		}
 	}
+	for i := range e.Pulsed {
+		if o := &e.Pulsed[i]; o.Outcome == history.OK {
+			all = append(all, point{o.Call, o.Return, o.Rev, true, *o})
+		}
+	}
 	for i := range e.Locked {
 		if o := &e.Locked[i]; o.Step == history.Acquire && o.Outcome == history.OK && !o.Missed {
 			all = append(all, point{o.Call, o.Return, o.Token, true, *o})

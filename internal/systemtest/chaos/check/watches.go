@@ -201,6 +201,11 @@ func (e *evidence) acknowledgedIn(v *Verdict, t *truth) {
 			missing(o.Key, o.Rev, *o)
 		}
 	}
+	for i := range e.Pulsed {
+		if o := &e.Pulsed[i]; o.Outcome == history.OK {
+			missing("pulse/"+o.Node, o.Rev, *o)
+		}
+	}
 	for i := range e.History.KV {
 		o := &e.History.KV[i]
 		if o.Outcome != history.OK || o.Missed {

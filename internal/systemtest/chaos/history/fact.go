@@ -35,6 +35,15 @@ type Led struct {
 	Term uint64        `json:"term"`
 }
 
+// Pulsed is a small write through one server, to see whether it can be done. Each server has a
+// client that makes one after the other, so that one server which does not answer holds up
+// nobody else's.
+type Pulsed struct {
+	Line
+	Span
+	Rev int64 `json:"rev,omitempty"`
+}
+
 // Hashed is a server's state as one number. Servers that have applied the same must have
 // the same.
 type Hashed struct {

@@ -32,6 +32,7 @@ func everything() History {
 		Asked:      []Asked{{Span: span(8), Service: "s", Type: "A", Code: "NOERROR", Answers: []string{"192.0.2.1"}}},
 		Faults:     []Fault{{Kind: "kill", Node: "n1", From: 1, Until: 2, Note: "n"}},
 		Led:        []Led{{At: 1, Node: "n1", Term: 3}},
+		Pulsed:     []Pulsed{{Span: span(9), Rev: 4}},
 		Hashed:     []Hashed{{Node: "n1", At: 1, Applied: 2, Hash: 1<<64 - 1, Closing: true, Err: "e"}},
 	}
 }

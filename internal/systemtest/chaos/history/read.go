@@ -29,6 +29,7 @@ type History struct {
 	Asked      []Asked
 	Faults     []Fault
 	Led        []Led
+	Pulsed     []Pulsed
 	Hashed     []Hashed
 }
 
@@ -45,7 +46,7 @@ func Read(dir string) (*History, error) {
 		readFile(dir, &plans), readFile(dir, &h.KV), readFile(dir, &h.Added), readFile(dir, &h.Listed),
 		readFile(dir, &h.Polled), readFile(dir, &h.Streamed), readFile(dir, &h.Leased), readFile(dir, &h.Locked),
 		readFile(dir, &h.Registered), readFile(dir, &h.Asked), readFile(dir, &h.Faults), readFile(dir, &h.Led),
-		readFile(dir, &h.Hashed),
+		readFile(dir, &h.Pulsed), readFile(dir, &h.Hashed),
 	)
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ func (Asked) file() string      { return "asked" }
 func (Plan) file() string       { return "plan" }
 func (Fault) file() string      { return "fault" }
 func (Led) file() string        { return "led" }
+func (Pulsed) file() string     { return "pulsed" }
 func (Hashed) file() string     { return "hashed" }
 
 // Recorder writes a history. Its methods may be called by any number of goroutines.

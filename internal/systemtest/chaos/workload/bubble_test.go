@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -14,6 +15,7 @@ import (
 	"herald/internal/systemtest/chaos/check"
 	"herald/internal/systemtest/chaos/history"
 	"herald/registry"
+	"herald/registry/mvcc"
 	"herald/registry/storetest"
 )
 
@@ -37,14 +39,19 @@ func endpoints(store *storetest.Memory, wrap func(i int, s registry.Store) regis
 	return all
 }
 
+// hashOf is the state as a number, at the index that the state itself says.
 func hashOf(store *storetest.Memory) (applied, hash uint64, err error) {
 	b, err := store.Snapshot()
 	if err != nil {
 		return 0, 0, err
 	}
+	state, err := mvcc.Decode(bytes.NewReader(b))
+	if err != nil {
+		return 0, 0, err
+	}
 	h := fnv.New64a()
 	h.Write(b)
-	return store.Status().Applied, h.Sum64(), nil
+	return state.View().Applied(), h.Sum64(), nil
 }
 
 // judge runs workloads for a while, within a bubble, and has the history judged, from files.

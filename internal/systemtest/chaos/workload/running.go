@@ -68,6 +68,7 @@ func Start(ctx context.Context, cfg Config, endpoints []Endpoint, rec *history.R
 		}
 	}
 	r.followLeaders()
+	r.beginPulses()
 	return r, nil
 }
 
