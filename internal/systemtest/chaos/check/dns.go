@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"herald/internal/systemtest/chaos/history"
+	"herald/registry"
 )
 
 // dns checks that no server, once it has known a service with an instance that is healthy
@@ -27,14 +28,20 @@ func (e *evidence) dns() Verdict {
 			known[k] = o.Return
 		}
 	}
+	sure := e.certainties()
 	for i := range e.Asked {
 		o := &e.Asked[i]
-		if since, ok := known[at{o.Node, o.Service}]; o.Outcome != history.OK || steady[o.Service] == nil || !ok || o.Call < since {
+		since, ok := known[at{o.Node, o.Service}]
+		r := steady[o.Service]
+		if o.Outcome != history.OK || r == nil || !ok || o.Call < since {
+			continue
+		}
+		if s := sure[r.Lease]; r.Lease != 0 && (o.Call < s.from || o.Return > s.to) {
 			continue
 		}
 		v.Checked++
 		if len(o.Answers) == 0 {
-			v.add(violation(fmt.Sprintf("server %s answered %s with no %s record for %s, which had a healthy instance throughout", o.Node, o.Code, o.Type, o.Service), *steady[o.Service], *o))
+			v.add(violation(fmt.Sprintf("server %s answered %s with no %s record for %s, which had a healthy instance throughout", o.Node, o.Code, o.Type, o.Service), *r, *o))
 		}
 		for _, a := range o.Answers {
 			if o.Type == "A" && !slices.Contains(addresses[o.Service], a) {
@@ -69,4 +76,23 @@ func (e *evidence) steadyServices() (map[string]*history.Registered, map[string]
 		}
 	}
 	return steady, addresses
+}
+
+// certainties are when leases lived for certain: from the grant up to a time to live after the
+// last renewal that succeeded was sent. It was there to be renewed, so it did not end in between.
+func (e *evidence) certainties() map[registry.LeaseID]span {
+	sure := map[registry.LeaseID]span{}
+	for i := range e.Leased {
+		o := &e.Leased[i]
+		if o.Outcome != history.OK || o.Gone || o.Step != history.Grant && o.Step != history.Renew {
+			continue
+		}
+		s, ok := sure[o.Lease]
+		if !ok {
+			s.from = o.Return
+		}
+		s.to = max(s.to, o.Call+time.Duration(float64(o.TTL)*(1-e.Plan.Drift)))
+		sure[o.Lease] = s
+	}
+	return sure
 }

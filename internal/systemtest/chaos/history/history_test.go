@@ -28,7 +28,7 @@ func everything() History {
 		Streamed:   []Streamed{{Client: 1, Node: "n1", At: 5, Step: Delivered, Space: registry.SpaceCatalog, Start: "a", End: "\x00", From: 3, Count: 4, Rev: 5, Changes: []Change{{"k", true, "v", 1, 2, 3, 4}}, Synced: 6, Err: "e"}},
 		Leased:     []Leased{{Span: span(5), Step: Grant, Lease: -1 << 63, TTL: time.Second, Keys: []string{"k"}, Found: 1, Gone: true}},
 		Locked:     []Locked{{Span: span(6), Step: Acquire, Lock: "l", Lease: 7, TTL: time.Second, Missed: true, Token: 8, Count: 9}},
-		Registered: []Registered{{Span: span(7), Service: "s", Instance: "i", Address: "192.0.2.1", Gone: true, Sick: true}},
+		Registered: []Registered{{Span: span(7), Service: "s", Instance: "i", Address: "192.0.2.1", Lease: 5, Gone: true, Sick: true}},
 		Asked:      []Asked{{Span: span(8), Service: "s", Type: "A", Code: "NOERROR", Answers: []string{"192.0.2.1"}}},
 		Faults:     []Fault{{Kind: "kill", Node: "n1", From: 1, Until: 2, Note: "n"}},
 		Led:        []Led{{At: 1, Node: "n1", Term: 3}},

@@ -1,5 +1,7 @@
 package history
 
+import "herald/registry"
+
 // Registered is a change of one instance of a service.
 type Registered struct {
 	Line
@@ -7,6 +9,8 @@ type Registered struct {
 	Service  string `json:"service"`
 	Instance string `json:"instance"`
 	Address  string `json:"address"`
+	// Lease is the lease the instance ends with, 0 for none.
+	Lease registry.LeaseID `json:"lease,omitempty"`
 	// Gone takes the instance out, Sick makes it critical; otherwise it is there and healthy.
 	Gone bool `json:"gone,omitempty"`
 	Sick bool `json:"sick,omitempty"`

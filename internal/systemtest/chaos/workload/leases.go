@@ -14,6 +14,9 @@ import (
 
 const (
 	leasePrefix = "lease/"
+	// leasesPerClient is how many leases there are at a time for each client of Config.Clients:
+	// they live long and ask little.
+	leasesPerClient = 3
 	// keysPerLease are attached to each lease, so that it shows whether they go together.
 	keysPerLease = 2
 )
@@ -23,10 +26,14 @@ const (
 func leaseClient(ctx context.Context, c *client) {
 	for n := 1; c.rest(ctx, c.cfg.Pause); n++ {
 		l := &leaseholder{client: c, prefix: fmt.Sprintf("%s%d/%d/", leasePrefix, c.id, n)}
-		l.ttl = c.cfg.TTL + time.Duration(c.rng.Int64N(int64(c.cfg.TTL)))
-		l.ttl = l.ttl.Truncate(time.Millisecond)
+		l.ttl = c.ttl()
 		l.run(ctx)
 	}
+}
+
+// ttl picks the time to live of a lease.
+func (c *client) ttl() time.Duration {
+	return (c.cfg.TTL + time.Duration(c.rng.Int64N(int64(c.cfg.TTL)))).Truncate(time.Millisecond)
 }
 
 // leaseholder is a client with a lease.
@@ -44,7 +51,7 @@ func (l *leaseholder) run(ctx context.Context) {
 	if !l.grant(ctx) {
 		return
 	}
-	alive := l.keep(ctx, l.rec.Now()+2*l.ttl+time.Duration(l.rng.Int64N(4*int64(l.ttl))))
+	alive := l.keep(ctx, l.rec.Now()+l.ttl+time.Duration(l.rng.Int64N(4*int64(l.ttl))))
 	switch {
 	case !alive:
 		return

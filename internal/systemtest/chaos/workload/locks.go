@@ -143,9 +143,14 @@ func (k *contender) take(ctx context.Context, s *server, o *history.Locked) erro
 	return nil
 }
 
-// hold writes to what the lock protects and renews the lease, for up to two of its lives.
+// hold writes to what the lock protects and renews the lease, mostly for a part of its life,
+// sometimes for up to two.
 func (k *contender) hold(ctx context.Context) {
-	end := k.rec.Now() + time.Duration(k.rng.Int64N(2*int64(k.ttl)))
+	most := k.ttl / 2
+	if k.chance(30) {
+		most = 2 * k.ttl
+	}
+	end := k.rec.Now() + time.Duration(k.rng.Int64N(int64(most)))
 	for k.rec.Now() < min(end, k.until) {
 		now := k.rec.Now()
 		o := history.Locked{Step: history.Guard, Token: k.token}

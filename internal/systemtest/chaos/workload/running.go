@@ -84,7 +84,7 @@ func (r *Running) begin(k Kind) error {
 	case Locks:
 		r.beginLocks()
 	case Leases:
-		r.write(r.cfg.Clients, leaseClient)
+		r.write(leasesPerClient*r.cfg.Clients, leaseClient)
 	case Services:
 		return r.beginServices()
 	case Hashes:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	// serviceCount is how many services are looked up.
+	// serviceCount is how many services are looked up, beside one that is kept by a lease.
 	serviceCount = 4
 	// changingPerService is how many instances of each come and go, beside one that stays.
 	changingPerService = 2
@@ -54,6 +55,9 @@ func (r *Running) beginServices() error {
 	for n := range serviceCount {
 		r.write(1, func(ctx context.Context, c *client) { changeClient(ctx, c, n) })
 	}
+	if err := c.establishLeased(ctx); err != nil {
+		return err
+	}
 	r.write(r.cfg.Clients, askClient)
 	return nil
 }
@@ -61,21 +65,40 @@ func (r *Running) beginServices() error {
 // establish registers a service's instances and waits until every server knows them.
 func (c *client) establish(ctx context.Context, n int) error {
 	for i := range 1 + changingPerService {
-		for c.register(ctx, instanceOf(n, i), false) != history.OK {
+		for c.register(ctx, instanceOf(n, i), 0, false) != history.OK {
 			if !sleep(ctx, 100*time.Millisecond) {
 				return fmt.Errorf("%s could not be registered within %v", instanceOf(n, i).id, setupTime)
 			}
 		}
 	}
+	return c.awaitKnown(ctx, instanceOf(n, 0).service)
+}
+
+// establishLeased registers the last service: its one instance ends with a lease, which a
+// client keeps alive from then on.
+func (c *client) establishLeased(ctx context.Context) error {
+	k := &leaseholder{client: c.newClient(), ttl: c.ttl(), prefix: leasePrefix + "service/"}
+	i := instanceOf(serviceCount, 0)
+	for !k.grant(ctx) || c.register(ctx, i, k.lease, false) != history.OK {
+		if !sleep(ctx, 100*time.Millisecond) {
+			return fmt.Errorf("%s could not be registered with a lease within %v", i.id, setupTime)
+		}
+	}
+	c.writers.Go(func() { k.keep(c.writing, math.MaxInt64) })
+	return c.awaitKnown(ctx, i.service)
+}
+
+// awaitKnown asks every server for a service until each knows it.
+func (c *client) awaitKnown(ctx context.Context, service string) error {
 	for _, s := range c.servers {
 		for overDNS(s) {
-			o := c.query(ctx, s, instanceOf(n, 0).service, "A")
+			o := c.query(ctx, s, service, "A")
 			if len(o.Answers) > 0 {
 				c.rec.Append(o)
 				break
 			}
 			if !sleep(ctx, 100*time.Millisecond) {
-				return fmt.Errorf("server %s had no address of service %s within %v: %s %s", s.Name, o.Service, setupTime, o.Code, o.Err)
+				return fmt.Errorf("server %s had no address of service %s within %v: %s %s", s.Name, service, setupTime, o.Code, o.Err)
 			}
 		}
 	}
@@ -90,24 +113,29 @@ func changeClient(ctx context.Context, c *client, n int) {
 		case v < 30:
 			c.deregister(ctx, i)
 		case v < 60:
-			c.register(ctx, i, true)
+			c.register(ctx, i, 0, true)
 		default:
-			c.register(ctx, i, false)
+			c.register(ctx, i, 0, false)
 		}
 	}
 }
 
-// register writes an instance with a check that passes or, if it is sick, does not.
-func (c *client) register(ctx context.Context, i instance, sick bool) history.Outcome {
+// register writes an instance with a check that passes or, if it is sick, does not. With a
+// lease it ends when that does.
+func (c *client) register(ctx context.Context, i instance, lease registry.LeaseID, sick bool) history.Outcome {
 	status := registry.Passing
 	if sick {
 		status = registry.Critical
 	}
-	return c.changeCatalog(ctx, "/v1/catalog/register", api.CatalogRegistration{
+	path := "/v1/catalog/register"
+	if lease != 0 {
+		path += "?lease=" + api.LeaseID(lease).String()
+	}
+	return c.changeCatalog(ctx, path, api.CatalogRegistration{
 		Node: i.id, Address: i.address,
 		Service: &api.ServiceRegistration{ID: i.id, Service: i.service, Address: i.address, Port: 80},
 		Check:   &api.CheckRegistration{CheckID: i.id, Name: "health", ServiceID: i.id, Status: string(status)},
-	}, history.Registered{Service: i.service, Instance: i.id, Address: i.address, Sick: sick})
+	}, history.Registered{Service: i.service, Instance: i.id, Address: i.address, Lease: lease, Sick: sick})
 }
 
 func (c *client) deregister(ctx context.Context, i instance) {
@@ -132,7 +160,7 @@ func askClient(ctx context.Context, c *client) {
 		if c.chance(50) {
 			kind = "SRV"
 		}
-		o := c.query(ctx, c.anyoneWith(overDNS), instanceOf(c.rng.IntN(serviceCount), 0).service, kind)
+		o := c.query(ctx, c.anyoneWith(overDNS), instanceOf(c.rng.IntN(serviceCount+1), 0).service, kind)
 		c.rec.Append(o)
 	}
 }
