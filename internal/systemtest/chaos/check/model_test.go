@@ -41,7 +41,7 @@ func simulated(t *rapid.T) []history.KV {
 		case 3:
 			p.op.Set = []history.Write{{Key: key, Delete: true}}
 		case 4:
-			p.op.If = []history.Cond{{Key: key, Rev: int64(rapid.IntRange(0, n).Draw(t, "rev"))}}
+			p.op.If = []history.Cond{{Key: key}}
 			p.op.Set = []history.Write{{Key: rapid.SampledFrom(keys).Draw(t, "other"), Value: fmt.Sprint(i)}}
 		}
 		if p.op.Writes() && rapid.IntRange(0, 3).Draw(t, "unknown") == 0 {
@@ -54,13 +54,23 @@ func simulated(t *rapid.T) []history.KV {
 	}
 	slices.SortStableFunc(ops, func(a, b pending) int { return a.at - b.at })
 	state := map[string]history.Cell{}
+	seen := map[string][]int64{}
 	rev := int64(1)
 	for i := range ops {
 		o := &ops[i].op
+		// Clients compare with what somebody has read, or with nothing.
+		for j := range o.If {
+			o.If[j].Rev = rapid.SampledFrom(append([]int64{0, 999}, seen[o.If[j].Key]...)).Draw(t, "compared with")
+		}
 		if ops[i].at == math.MaxInt {
 			continue
 		}
 		apply(o, state, &rev, rapid.Bool().Draw(t, "says its revision"))
+		for _, g := range o.Got {
+			if g.Rev > 0 {
+				seen[g.Key] = append(seen[g.Key], g.Rev)
+			}
+		}
 	}
 	all := make([]history.KV, len(ops))
 	for i := range ops {
