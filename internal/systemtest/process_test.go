@@ -89,6 +89,14 @@ func command(args ...string) *exec.Cmd {
 // start starts herald and waits until it is ready, on the ports it chose.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	p := launch(t, args...)
+	p.awaitReady()
+	return p
+}
+
+// launch starts herald and waits until it listens. Nobody says that it is ready.
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: command(args...), log: &lockedBuffer{}, done: make(chan struct{})}
 	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+t.TempDir()) // what a killed dev node leaves
 	out, err := p.cmd.StdoutPipe()
@@ -140,13 +148,17 @@ func start(t *testing.T, args ...string) *process {
 		<-p.done
 		t.Fatalf("herald %s did not start: %v\n%s", strings.Join(args, " "), p.err, p.log)
 	}
-	eventually(t, 15*time.Second, "ready", func() error {
-		if status := curlStatus(t, "http://"+p.http+"/readyz"); status != "200" {
-			return fmt.Errorf("/readyz answered %s", status)
+	return p
+}
+
+func (p *process) awaitReady() {
+	p.t.Helper()
+	eventually(p.t, 20*time.Second, "ready", func() error {
+		if status := curlStatus(p.t, p.url("/readyz")); status != "200" {
+			return fmt.Errorf("/readyz of %s answered %s", p.http, status)
 		}
 		return nil
 	})
-	return p
 }
 
 // kill ends the process as a crash would.
