@@ -13,6 +13,7 @@ import (
 	"herald/httpserver"
 	"herald/internal/systemtest/chaos/check"
 	"herald/internal/systemtest/chaos/history"
+	"herald/registry"
 	"herald/registry/catalog"
 	"herald/registry/plugin"
 	"herald/registry/storetest"
@@ -37,13 +38,14 @@ func (uncountedHistogram) With(...string) interface{ Observe(seconds float64) } 
 }
 func (uncountedHistogram) Observe(float64) {}
 
-// openDoors serves a store over HTTP and DNS until the test ends, and completes the endpoint.
+// openDoors serves an endpoint's store over HTTP and DNS until the test ends, and completes
+// the endpoint. The catalog follows the store in memory behind it.
 func openDoors(t *testing.T, store *storetest.Memory, e *Endpoint) {
 	t.Helper()
 	c := catalog.New()
 	host := &plugin.Host{
 		Node: e.Name, Datacenter: "dc1", Version: "test", Server: true,
-		Store: store, Cluster: store, Catalog: c, DrainTimeout: time.Second,
+		Store: e.Store, Cluster: store, Catalog: c, DrainTimeout: time.Second,
 		Log: slog.New(slog.DiscardHandler), Metrics: uncounted{},
 	}
 	h, d := httpserver.New(), dnsserver.New()
@@ -77,6 +79,7 @@ func openDoors(t *testing.T, store *storetest.Memory, e *Endpoint) {
 
 // TestThroughEveryDoor runs every workload over real sockets for a moment.
 func TestThroughEveryDoor(t *testing.T) {
+	t.Parallel()
 	store := storetest.NewMemory(t)
 	all := endpoints(store, nil)
 	for i := range all {
@@ -84,25 +87,7 @@ func TestThroughEveryDoor(t *testing.T) {
 	}
 	cfg := DefaultConfig()
 	cfg.Pause, cfg.TTL = 10*time.Millisecond, time.Second
-	dir := t.TempDir()
-	rec, err := history.Create(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := Start(t.Context(), cfg, all, rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-time.After(4 * time.Second)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if err := errors.Join(r.Finish(ctx), rec.Close()); err != nil {
-		t.Fatal(err)
-	}
-	report, err := check.All(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	report := judgeInTime(t, cfg, 4*time.Second, all)
 	var b strings.Builder
 	report.Print(&b)
 	if !report.OK() {
@@ -119,4 +104,49 @@ func TestThroughEveryDoor(t *testing.T) {
 		}
 	}
 	t.Log(b.String())
+}
+
+// TestAQueryThatSleepsThroughChangesIsCaught has the HTTP door wait for changes on watches that
+// deliver nothing.
+func TestAQueryThatSleepsThroughChangesIsCaught(t *testing.T) {
+	t.Parallel()
+	store := storetest.NewMemory(t)
+	all := endpoints(store, nil)
+	for i := range all {
+		all[i].Store = watchFault{&planted{Store: store}, func(*planted, []registry.Commit) []registry.Commit { return nil }}
+		openDoors(t, store, &all[i])
+		all[i].Store = store
+	}
+	cfg := DefaultConfig()
+	cfg.Kinds, cfg.Pause = []Kind{KV, Watches}, 5*time.Millisecond
+	if r := judgeInTime(t, cfg, 2*time.Second, all); !r.Caught(check.Polls) {
+		var b strings.Builder
+		r.Print(&b)
+		t.Errorf("it was not:\n%s", b.String())
+	}
+}
+
+// judgeInTime runs workloads for a while, in real time, and has the history judged.
+func judgeInTime(t *testing.T, cfg Config, length time.Duration, all []Endpoint) *check.Report {
+	t.Helper()
+	dir := t.TempDir()
+	rec, err := history.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Start(t.Context(), cfg, all, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(length)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := errors.Join(r.Finish(ctx), rec.Close()); err != nil {
+		t.Fatal(err)
+	}
+	report, err := check.All(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
 }

@@ -178,6 +178,41 @@ func (s staleAge) Range(ctx context.Context, r registry.RangeRequest) (registry.
 	return old, nil
 }
 
+// lateWrites answers some writes with a timeout. They take effect later, or never.
+type lateWrites struct{ *planted }
+
+func (s lateWrites) Txn(ctx context.Context, t registry.Txn) (registry.TxnResult, error) {
+	if !t.Writes() || !s.strikes(4) {
+		return s.Store.Txn(ctx, t)
+	}
+	if s.strikes(2) {
+		s.mu.Lock()
+		late := time.Duration(s.rng.Int64N(int64(5 * time.Second)))
+		s.mu.Unlock()
+		time.AfterFunc(late, func() { s.Store.Txn(context.WithoutCancel(ctx), t) })
+	}
+	return registry.TxnResult{}, registry.ErrTimeout
+}
+
+// TestWhatNobodyKnowsIsHeldAgainstNobody has a quarter of all writes end without an answer.
+func TestWhatNobodyKnowsIsHeldAgainstNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := storetest.Open()
+		defer store.Close()
+		cfg := DefaultConfig()
+		cfg.Kinds = []Kind{KV, Acks, Watches, Locks, Leases}
+		all := endpoints(store, func(i int, s registry.Store) registry.Store {
+			return lateWrites{&planted{Store: s, memory: store, rng: rand.New(rand.NewPCG(2, uint64(i)))}}
+		})
+		r := judge(t, cfg, 40*time.Second, all, nil)
+		if !r.OK() {
+			var b strings.Builder
+			r.Print(&b)
+			t.Errorf("a sound store did not pass:\n%s", b.String())
+		}
+	})
+}
+
 func TestPlantedFaultsAreCaught(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
