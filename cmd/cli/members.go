@@ -135,8 +135,8 @@ func (p *program) membersRemove(r *remote) *cobra.Command {
 		Short: "Take a server out of the cluster, alive or not",
 		Long: `Take a server out of the cluster, alive or not.
 
-What would leave the cluster without a quorum is refused. A server that was removed
-while it was down does not come back by itself when it is started again.`,
+What would leave the cluster without a quorum is refused. A server that is started again
+after it was removed joins anew if its settings say join, and stays out otherwise.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, words []string) error {
 			return p.withMember(cmd, r, words[0], func(ctx context.Context, c *client.Client, m *registry.Member) error {
