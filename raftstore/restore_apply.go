@@ -41,17 +41,12 @@ func beginRestore(id, term uint64) *restoring {
 		defer close(r.decoded)
 		// Whatever is still written finds nobody reading, and does not wait.
 		defer out.Close()
-		r.state, r.err = readArchive(out)
+		r.state, _, r.err = readWhole(out)
 	}()
 	return r
 }
 
-// readArchive reads an archive that is all of r.
-func readArchive(r io.Reader) (*mvcc.State, error) {
-	s, _, err := readWhole(r)
-	return s, err
-}
-
+// readWhole reads an archive that is all of r.
 func readWhole(r io.Reader) (*mvcc.State, registry.SnapshotInfo, error) {
 	s, info, err := archive.Read(r)
 	if err != nil {
