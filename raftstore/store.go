@@ -17,7 +17,7 @@ import (
 )
 
 // Store is one server's part of the replicated store. It implements
-// registry.Store and registry.Cluster.
+// registry.Store, registry.Cluster and registry.Operator.
 type Store struct {
 	cfg       Config
 	dir       *dataDir
@@ -80,8 +80,9 @@ type Store struct {
 }
 
 var (
-	_ registry.Store   = (*Store)(nil)
-	_ registry.Cluster = (*Store)(nil)
+	_ registry.Store    = (*Store)(nil)
+	_ registry.Cluster  = (*Store)(nil)
+	_ registry.Operator = (*Store)(nil)
 )
 
 // hubConfig takes watch's defaults.
