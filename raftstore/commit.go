@@ -105,7 +105,6 @@ func (s *Store) followCommits() {
 		s.transport.inject(&raft.AppendEntriesRequest{
 			RPCHeader:         raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: []byte(addr)},
 			Term:              term,
-			Leader:            []byte(addr),
 			PrevLogEntry:      index,
 			PrevLogTerm:       term,
 			LeaderCommitIndex: index,
