@@ -60,6 +60,9 @@ func (s *Store) askIn(ctx context.Context, leader peer.Target, join bool) error 
 	defer cancel()
 	a := admission{ID: s.self(), Address: s.PeerAddress(), Join: join}
 	_, err := s.port.Call(ctx, leader, methodJoin, a.append(nil))
+	if errors.Is(err, peer.ErrNotSent) || errors.Is(err, peer.ErrLost) {
+		return fmt.Errorf("%w: %w", registry.ErrUnavailable, err) // and may be asked again
+	}
 	return err
 }
 
@@ -72,19 +75,28 @@ func (s *Store) handleJoin(ctx context.Context, from peer.Identity, req []byte) 
 	if err != nil {
 		return nil, err
 	}
-	admit := func(ctx context.Context, l localLeader, _ []byte) ([]byte, error) { return nil, l.admit(ctx, a) }
+	admit := func(ctx context.Context, l localLeader, _ []byte) ([]byte, error) {
+		return nil, l.admit(ctx, a, from.Cluster == "")
+	}
 	return s.asLeader(admit)(ctx, from, req)
 }
 
-// admit makes the configuration have a server, as one that does not vote yet if it is new.
-func (l localLeader) admit(ctx context.Context, a admission) error {
+// admit makes the configuration have a server, as one that does not vote yet if it is new. blank
+// says that it comes without data.
+func (l localLeader) admit(ctx context.Context, a admission, blank bool) error {
+	me, in := l.configured(a.ID)
+	if blank && in && me.Suffrage == raft.Voter {
+		// Having forgotten what it voted for and what it has acknowledged, it could do both again.
+		return fmt.Errorf("%w: server %s votes in this cluster, and comes back without its data: remove it from the cluster (herald members remove %s), and it will join as a new one",
+			registry.ErrMembership, a.ID, a.ID)
+	}
 	// Nobody is helped by an address that leads nowhere, or to somebody else.
 	d, err := l.askDescription(ctx, peer.Target{Node: a.ID, Address: a.Address})
 	if err != nil {
 		return fmt.Errorf("%w: the leader cannot reach server %s at the address that it gives, %s: correct its advertised peer address: %w",
 			registry.ErrMembership, a.ID, a.Address, err)
 	}
-	if _, in := l.configured(a.ID); !in && a.Join && d.Name != "" {
+	if !in && a.Join && d.Name != "" {
 		// A name that is taken would make it the replacement of the server that has it: see decide.
 		for _, o := range l.askMembers(ctx) {
 			if o.err == nil && o.said.Name == d.Name && o.said.ID != d.ID {

@@ -25,7 +25,10 @@ func (s *Store) Join(ctx context.Context, address string) error {
 	if c.ClusterID != "" && !c.Left {
 		return fmt.Errorf("%w: this server is part of cluster %s: to join another, take it out of that and start it with an empty data directory", registry.ErrMembership, c.ClusterID)
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProposeTimeout)
+	defer cancel()
 	d, err := s.askDescription(ctx, peer.Target{Address: address})
+	bound := c.ClusterID == "" && c.Promise != nil && c.Promise.Coordinator != s.self()
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", registry.ErrUnavailable, err)
@@ -33,51 +36,36 @@ func (s *Store) Join(ctx context.Context, address string) error {
 		return fmt.Errorf("%w: %s is this server's own address", registry.ErrMembership, address)
 	case d.Cluster == "" || d.Left:
 		return fmt.Errorf("%w: server %s is part of no cluster itself", registry.ErrMembership, d.label())
-	case c.ClusterID == "" && c.Promise != nil && c.Promise.ClusterID != d.Cluster:
+	case bound && c.Promise.ClusterID != d.Cluster:
 		return fmt.Errorf("%w: this server is making another cluster, with server %s: wait for it, or start with an empty data directory and bootstrap_expect 0", registry.ErrMembership, c.Promise.Coordinator)
 	}
-	if c.ClusterID == "" {
-		done, err := s.dir.recharter(c, charter{ClusterID: d.Cluster})
-		if err != nil {
-			return err
-		}
-		if !done {
-			return fmt.Errorf("%w: this server has just found a cluster by itself", registry.ErrMembership)
-		}
+	if c.Left {
+		s.members.want(true) // and it goes on trying, should this call end first
 	}
-	s.members.want(true) // and it goes on trying, should this call end first
-	for {
-		leader := peer.Target{Node: d.Leader, Address: d.LeaderAddress}
+	for !bound { // a founder is expected
 		err := registry.ErrNoLeader
-		if leader.Node != "" {
-			err = s.askIn(ctx, leader, true)
+		if d.Leader != "" {
+			err = s.askIn(ctx, peer.Target{Node: d.Leader, Address: d.LeaderAddress}, true)
 		}
 		if err == nil {
-			s.members.want(false)
-			return s.returned()
+			break
 		}
-		if !s.pause(ctx, retryPause*5) || !withoutEffect(err) {
+		if !withoutEffect(err) || !s.pause(ctx, 5*retryPause) {
 			return err
 		}
 		if again, err := s.askDescription(ctx, peer.Target{Address: address}); err == nil {
 			d = again
 		}
 	}
-}
-
-// returned records that this server is part of its cluster again.
-func (s *Store) returned() error {
-	for {
-		c := s.dir.charter()
-		if !c.Left {
-			return nil
-		}
-		to := c
-		to.Left = false
-		if done, err := s.dir.recharter(c, to); done || err != nil {
-			return err
-		}
+	s.members.want(false)
+	if _, err := s.dir.recharter(c, charter{ClusterID: d.Cluster}); err != nil {
+		return err
 	}
+	if now := s.dir.charter(); now.ClusterID != d.Cluster || now.Left {
+		return fmt.Errorf("%w: this server has just become part of something else", registry.ErrMembership)
+	}
+	s.members.wake()
+	return nil
 }
 
 // pause waits, and reports whether ctx and the store go on.

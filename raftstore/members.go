@@ -73,7 +73,7 @@ func (s *Store) Members(ctx context.Context) ([]registry.Member, error) {
 				others = append(others, all[i].said)
 			}
 		}
-		leader = leaderAmong(others).Node
+		leader = leaderAmong(others, s.dir.charter().ClusterID).Node
 	}
 	newest := uint64(0) // the leader's last index, if it answers
 	for i := range all {
@@ -98,6 +98,9 @@ func (s *Store) member(a *answered, leader string, newest uint64) registry.Membe
 		Address:  string(a.Address),
 		Suffrage: suffrage(a.Server),
 		Leader:   string(a.ID) == leader,
+	}
+	if isDisplaced(m.Address) {
+		m.Address = s.members.book.get(m.ID).Address
 	}
 	if a.err != nil {
 		m.Error = a.err.Error()

@@ -143,8 +143,11 @@ func (m *membership) seek(c charter) error {
 	to := c
 	switch {
 	case next.adopt != "":
+		if c.Promise == nil {
+			return m.enter(c, next.adopt, leaderAmong(o.others, next.adopt))
+		}
 		to = charter{ClusterID: next.adopt}
-		m.want(true)
+		m.want(true) // others may have been chosen as founders
 	case next.release:
 		to.Promise = nil
 	case next.begin:
@@ -169,6 +172,24 @@ func (m *membership) seek(c charter) error {
 		m.wake()
 	}
 	return err
+}
+
+// enter has the leader of a cluster take this server in, and then becomes part of the cluster. In
+// this order: before it has been asked, the leader cannot say that a server of this id votes in
+// the cluster already. Such a server has lost its data, and what it voted for with it.
+func (m *membership) enter(c charter, cluster string, leader peer.Target) error {
+	if leader.Node == "" {
+		return fmt.Errorf("%w: found cluster %s", registry.ErrNoLeader, cluster)
+	}
+	if err := m.s.askIn(m.ctx, leader, true); err != nil {
+		return err
+	}
+	if _, err := m.s.dir.recharter(c, charter{ClusterID: cluster}); err != nil {
+		return err
+	}
+	m.want(false)
+	m.wake()
+	return nil
 }
 
 // found carries out the decision to make a cluster. The others are told first: raft's
@@ -217,7 +238,7 @@ func (m *membership) settle(c charter) error {
 	if known.id == "" {
 		// Whoever answers also says where it is, if that has changed.
 		others, _ := m.probe()
-		leader = leaderAmong(others)
+		leader = leaderAmong(others, c.ClusterID)
 		if in && time.Since(known.since) < outOfTouchAfter {
 			return nil // an election
 		}
@@ -238,12 +259,12 @@ func (m *membership) settle(c charter) error {
 	return err
 }
 
-// leaderAmong is the leader that these know of, in the latest term.
-func leaderAmong(others []description) peer.Target {
+// leaderAmong is the leader of a cluster that these know of, in the latest term.
+func leaderAmong(others []description, cluster string) peer.Target {
 	var leader peer.Target
 	term := uint64(0)
 	for _, d := range others {
-		if d.Leader != "" && d.LeaderAddress != "" && d.Term >= term {
+		if d.Cluster == cluster && d.Leader != "" && d.LeaderAddress != "" && d.Term >= term {
 			leader, term = peer.Target{Node: d.Leader, Address: d.LeaderAddress}, d.Term
 		}
 	}
@@ -263,7 +284,7 @@ func (m *membership) probe() (others []description, alone bool) {
 		addresses = append(addresses, string(srv.Address))
 	}
 	slices.Sort(addresses)
-	addresses = slices.Compact(addresses)
+	addresses = slices.DeleteFunc(slices.Compact(addresses), isDisplaced)
 
 	var mu sync.Mutex
 	var wg sync.WaitGroup
