@@ -50,6 +50,12 @@ func TestConfigValidate(t *testing.T) {
 		{func(c *Config) { c.PeerAddress = "0.0.0.0:7400" }, "binds every interface"},
 		{func(c *Config) { c.PeerAddress = ":7400" }, "binds every interface"},
 		{func(c *Config) { c.AdvertiseAddress = "there" }, "advertised"},
+		{func(c *Config) { c.BootstrapExpect = -1 }, "bootstrap expectation"},
+		{func(c *Config) { c.BootstrapExpect = maxExpect + 1; c.Join = []string{"a:7400"} }, "bootstrap expectation"},
+		{func(c *Config) { c.BootstrapExpect = 3 }, "no address to find them"},
+		{func(c *Config) { c.Join = []string{"a:7400", "b"} }, "to join"},
+		{func(c *Config) { c.StabilizationTime = -1 }, "stabilization"},
+		{func(c *Config) { c.DeadServerAfter = time.Second }, "dead"},
 	} {
 		cfg := DefaultConfig()
 		cfg.DataDir = "data"

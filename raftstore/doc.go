@@ -11,7 +11,7 @@
 //   - Store.followLeadership: open, by Store.loops. Input: raft's leadership changes.
 //     It begins and ends tenures, one at a time.
 //   - tenure.run, then tickLoop, expireLoop, checkpointLoop, compactLoop, noticeCommits,
-//     correctAddress: by the tenure, which ends when leadership does. tickLoop owns the advance
+//     correctAddress, tend: by the tenure, which ends when leadership does. tickLoop owns the advance
 //     of the lease clock, noticeCommits what the followers were told; the others propose
 //     what they find due.
 //   - Store.trackLeader: open, by Store.loops. It owns who is known to lead.
@@ -24,6 +24,12 @@
 //   - Store.watchDisk: open, by Store.loops. It owns whether this server has yielded, and
 //     whether its disk is full.
 //   - Store.snapshotByBytes: open, by Store.loops. Input: the growth of the log.
+//   - membership.run: open, by Store.loops. It owns the steps towards a cluster, and what this
+//     server hears from others meanwhile. The charter is changed by handlers too: see recharter.
+//   - membership.await's, one for each change of the configuration that raft carries out: the
+//     leader, by membership.wait once raft is shut down.
+//   - localLeader.handOn's, for one handing on of leadership: nobody waits for it, since raft
+//     may leave it unanswered when it is shut down.
 //   - Store.restoreLoop: open, by Store.loops. Input: archives to bring into the log.
 //   - beginRestore's, which builds the state of a restore from its pieces: the machine, which
 //     waits for it when the restore ends or is dropped, at last by tearDown.
