@@ -35,11 +35,11 @@ func kvClient(ctx context.Context, c *client) {
 // door picks a server and one of its doors.
 func (c *client) door() (s *server, via string) {
 	if c.chance(50) {
-		if s := c.anyoneWith(overHTTP); s != nil {
+		if s := c.nearWith(overHTTP); s != nil {
 			return s, "http"
 		}
 	}
-	return c.anyone(), "store"
+	return c.near(), "store"
 }
 
 // step makes what o asks for happen, and completes o.

@@ -147,7 +147,7 @@ func (l *leaseholder) renew(ctx context.Context) (gone bool) {
 
 // look reads the keys. It is true if there is none.
 func (l *leaseholder) look(ctx context.Context, patience time.Duration) (gone bool) {
-	s := l.anyone()
+	s := l.near()
 	o := history.Leased{Step: history.Look}
 	o.Span = l.ask(ctx, s, "store", patience, func(ctx context.Context) error {
 		res, err := s.Store.Range(ctx, registry.RangeRequest{Space: registry.SpaceKV, KeyRange: registry.Prefix(l.prefix)})

@@ -85,7 +85,7 @@ func (k *contender) run(ctx context.Context) {
 
 func (k *contender) grant(ctx context.Context) bool {
 	k.ttl = k.cfg.TTL
-	s := k.anyone()
+	s := k.near()
 	return k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error {
 		l, err := s.Store.GrantLease(ctx, 0, k.ttl)
 		k.lease = l.ID
@@ -103,7 +103,7 @@ func (k *contender) acquire(ctx context.Context) bool {
 	k.until = k.rec.Now() + k.ttl
 	for k.rec.Now() < k.until && ctx.Err() == nil {
 		o := history.Locked{Step: history.Acquire}
-		s := k.anyone()
+		s := k.near()
 		o.Span = k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error { return k.take(ctx, s, &o) })
 		k.record(o)
 		switch {
@@ -169,7 +169,7 @@ func (k *contender) hold(ctx context.Context) {
 // renew keeps the lease alive. It is false if that did not work.
 func (k *contender) renew(ctx context.Context) bool {
 	o := history.Locked{Step: history.Hold, Token: k.token}
-	s := k.anyone()
+	s := k.near()
 	o.Span = k.ask(ctx, s, "store", k.ttl/4, func(ctx context.Context) error {
 		_, err := s.Store.KeepAlive(ctx, k.lease)
 		if errors.Is(err, registry.ErrLeaseNotFound) {
@@ -188,7 +188,7 @@ func (k *contender) renew(ctx context.Context) bool {
 // release gives the lock back.
 func (k *contender) release(ctx context.Context) {
 	o := history.Locked{Step: history.Release, Token: k.token}
-	s := k.anyone()
+	s := k.near()
 	o.Span = k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error {
 		res, err := s.Store.Txn(ctx, registry.Txn{
 			Compare: []registry.Compare{{
@@ -207,7 +207,7 @@ func (k *contender) release(ctx context.Context) {
 // revoke ends the lease, and with it whatever came of an attempt to take the lock.
 func (k *contender) revoke(ctx context.Context) {
 	o := history.Locked{Step: history.Release, Token: k.token}
-	s := k.anyone()
+	s := k.near()
 	o.Span = k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error {
 		err := s.Store.RevokeLease(ctx, k.lease)
 		if errors.Is(err, registry.ErrLeaseNotFound) {

@@ -36,7 +36,7 @@ func pollClient(ctx context.Context, c *client) {
 		endWaits()
 	})
 	for ctx.Err() == nil {
-		s := c.anyoneWith(overHTTP)
+		s := c.nearWith(overHTTP)
 		if s == nil {
 			return
 		}

@@ -141,9 +141,24 @@ func (c *client) value() string {
 // anyone picks a server.
 func (c *client) anyone() *server { return c.servers[c.rng.IntN(len(c.servers))] }
 
-// anyoneWith picks a server that has what is asked for, nil if none has.
-func (c *client) anyoneWith(has func(*server) bool) *server {
-	at := c.rng.IntN(len(c.servers))
+// astray is in how many of a hundred cases a client asks another server than its own.
+const astray = 15
+
+// near picks a server, mostly the client's own. If all asked anyone, then where one server
+// hangs all would soon hang on it, and nobody would see what the others do meanwhile.
+func (c *client) near() *server {
+	if c.chance(astray) {
+		return c.anyone()
+	}
+	return c.servers[c.id%len(c.servers)]
+}
+
+// nearWith picks a server as near does, but one that has what is asked for; nil if none has.
+func (c *client) nearWith(has func(*server) bool) *server {
+	at := c.id
+	if c.chance(astray) {
+		at = c.rng.IntN(len(c.servers))
+	}
 	for i := range c.servers {
 		if s := c.servers[(at+i)%len(c.servers)]; has(s) {
 			return s

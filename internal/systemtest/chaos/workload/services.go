@@ -39,10 +39,10 @@ func instanceOf(n, i int) instance {
 // and starts the clients that ask for them and those that change them.
 func (r *Running) beginServices() error {
 	c := r.newClient()
-	if c.anyoneWith(overHTTP) == nil {
+	if c.nearWith(overHTTP) == nil {
 		return errors.New("no server has an HTTP door to register services at")
 	}
-	if c.anyoneWith(overDNS) == nil {
+	if c.nearWith(overDNS) == nil {
 		return errors.New("no server has a DNS door to ask")
 	}
 	ctx, cancel := context.WithTimeout(r.writing, setupTime)
@@ -144,7 +144,7 @@ func (c *client) deregister(ctx context.Context, i instance) {
 }
 
 func (c *client) changeCatalog(ctx context.Context, path string, body any, o history.Registered) history.Outcome {
-	s := c.anyoneWith(overHTTP)
+	s := c.nearWith(overHTTP)
 	o.Span = c.ask(ctx, s, "http", c.cfg.Patience, func(ctx context.Context) error {
 		_, err := s.send(ctx, http.MethodPut, path, body)
 		return err
@@ -160,7 +160,7 @@ func askClient(ctx context.Context, c *client) {
 		if c.chance(50) {
 			kind = "SRV"
 		}
-		o := c.query(ctx, c.anyoneWith(overDNS), instanceOf(c.rng.IntN(serviceCount+1), 0).service, kind)
+		o := c.query(ctx, c.nearWith(overDNS), instanceOf(c.rng.IntN(serviceCount+1), 0).service, kind)
 		c.rec.Append(o)
 	}
 }
