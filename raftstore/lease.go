@@ -128,7 +128,7 @@ func (c *leaseClock) loadLocked(v *mvcc.View) {
 			l.deadline, l.checkpointed = from+s.Remaining, true
 		}
 		if bugLeaseEarly {
-			l.deadline /= 4
+			l.deadline /= 8
 		}
 		c.addLocked(l)
 		return true

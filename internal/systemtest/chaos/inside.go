@@ -141,6 +141,7 @@ func serverArgs(nodes int) []string {
 	args := []string{
 		"--bootstrap-expect", strconv.Itoa(nodes),
 		"--raft-snapshot-entries", "1500", "--raft-snapshot-interval", "1s",
+		"--raft-segment-bytes", "4194304", "--raft-stabilization-time", "1s",
 		"--history-age", "30s",
 	}
 	for i := range nodes {
