@@ -92,17 +92,42 @@ func TestFollowServesUnconfirmedInTheEnd(t *testing.T) {
 	}
 }
 
-// led is a cluster that may have a leader.
+// led is a cluster that may have a leader, and a server of it that may not have applied all
+// of its log.
 type led struct {
 	registry.Cluster
-	by atomic.Pointer[string]
+	by        atomic.Pointer[string]
+	unapplied atomic.Uint64
 }
 
 func (l *led) Status() registry.Status {
+	st := registry.Status{Applied: 5, LastIndex: 5 + l.unapplied.Load()}
 	if by := l.by.Load(); by != nil {
-		return registry.Status{Leader: *by}
+		st.Leader = *by
 	}
-	return registry.Status{}
+	return st
+}
+
+// A server that was started without a leader to be found has a log, and cannot know how much of
+// it counts: what its snapshot held is not what it last knew.
+func TestFollowWaitsForWhatIsInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, cluster := &aged{Store: storetest.NewMemory(t)}, &led{}
+		s.age.Store(math.MaxInt64)
+		cluster.unapplied.Store(1)
+		r := write(t, s, node("n"))
+		c := follow(t, s, WithCluster(cluster))
+		time.Sleep(100 * DefaultBootWait)
+		if x := c.Index(); x.Revision() != 0 {
+			t.Fatalf("served at revision %d without what is in the log", x.Revision())
+		}
+		cluster.unapplied.Store(0)
+		began := time.Now()
+		x, err := c.WaitRevision(t.Context(), 1)
+		if took := time.Since(began); err != nil || x.Revision() != r || took < DefaultBootWait-confirmedPoll || took > DefaultBootWait+confirmedPoll {
+			t.Errorf("revision %d after %v, %v; want %d after %v", x.Revision(), took, err, r, DefaultBootWait)
+		}
+	})
 }
 
 // With a leader the log is replayed sooner or later, and half of it must not be served

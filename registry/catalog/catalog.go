@@ -44,8 +44,9 @@ const DefaultBootWait = 5 * time.Second
 func WithBootWait(d time.Duration) Option { return func(c *Catalog) { c.bootWait = d } }
 
 // WithCluster tells Follow of the cluster that its store is part of. While a leader is
-// known the store will catch up with it, however long its log is: the boot wait is
-// then over only once no leader was known for as long.
+// known the store will catch up with it, however long its log is; and while the log goes
+// beyond what is applied, the state may lack what was registered long ago. The boot wait is
+// then over only once neither was so for as long.
 func WithCluster(cluster registry.Cluster) Option { return func(c *Catalog) { c.cluster = cluster } }
 
 // New returns a catalog that is empty, at revision 0, until Follow feeds it.

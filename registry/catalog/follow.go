@@ -166,8 +166,13 @@ func (f *follower) awaitConfirmed(ctx context.Context) error {
 			return err
 		}
 		now := time.Now()
-		if f.c.cluster != nil && f.c.cluster.Status().Leader != "" {
-			f.unconfirmedFrom = now.Add(f.c.bootWait)
+		if f.c.cluster != nil {
+			// A leader will say what of the log counts. Without one nobody knows, and the state
+			// lacks it all: to say of a service that is in there that it does not exist
+			// would be worse than to say nothing.
+			if st := f.c.cluster.Status(); st.Leader != "" || st.Applied < st.LastIndex {
+				f.unconfirmedFrom = now.Add(f.c.bootWait)
+			}
 		}
 		if !now.Before(f.unconfirmedFrom) {
 			f.c.log.Warn("no leader was heard since the start; the catalog is served as this server last knew it", "waited", f.c.bootWait)
