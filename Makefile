@@ -19,7 +19,7 @@ FUZZ_INPUTS ?= 20000
 BENCHTIME ?= 1s
 BENCH     ?= .
 
-RULES := test build vet fmt lint mod arch race cross fuzz-smoke e2e deploy-check
+RULES := test build vet fmt lint mod arch race cross fuzz-smoke e2e deploy-check chaos-short chaos-bugs
 
 .PHONY: help check rules $(RULES) static bench clean
 
@@ -43,7 +43,9 @@ static: ## bin/herald, and proof that it needs no shared library
 
 vet: ## go vet, the end-to-end tests included
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./internal/systemtest/...
+	$(GO) vet -tags "e2e lab" ./internal/systemtest/...
+	$(GO) vet -tags "chaos bug_stale_read bug_lost_write bug_lease_early bug_lock_twice bug_watch_drop" ./raftstore ./registry/mvcc ./registry/watch
+	$(GO) vet -tags bug_watch_dup ./registry/watch
 
 fmt: ## gofmt has nothing to change
 	@changed=$$(gofmt -l .) || exit 1; \
@@ -51,7 +53,8 @@ fmt: ## gofmt has nothing to change
 
 lint: ## staticcheck, at the version go.mod pins; the chosen checks are in staticcheck.conf
 	$(GO) tool staticcheck ./...
-	$(GO) tool staticcheck -tags e2e ./internal/systemtest/...
+	$(GO) tool staticcheck -tags e2e,lab ./internal/systemtest/...
+	$(GO) tool staticcheck -tags chaos ./raftstore
 
 mod: ## go.mod and go.sum say exactly what is used, and the modules are what they were
 	$(GO) mod tidy -diff
@@ -62,6 +65,7 @@ arch: ## the house rules: import directions, third-party homes, package comments
 
 race: ## all tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race -tags chaos -run 'Clock|Jumped' ./raftstore
 
 cross: ## it compiles and links for the other platforms
 	@for p in $(PLATFORMS); do \
@@ -79,6 +83,13 @@ e2e: static ## the built binary, driven with the real dig and curl
 deploy-check: static ## the deployment files, against the built binary and systemd's own tools
 	HERALD_BIN=$(abspath $(BIN)) $(GO) test -count=1 ./deploy/...
 	.ci/deploy-check $(BIN)
+
+chaos-short: ## three servers under every kind of fault, and every promise kept; as root
+	$(GO) test -count=1 -tags lab ./internal/systemtest/chaos/lab
+	$(GO) run ./internal/systemtest/chaos -short
+
+chaos-bugs: ## bugs planted on purpose, each of which the same checks must find; as root
+	$(GO) run ./internal/systemtest/chaos -bugs
 
 bench: ## benchmarks; BENCH=regexp BENCHTIME=5s
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...

@@ -1,4 +1,4 @@
-//go:build e2e && linux
+//go:build lab && linux
 
 package lab_test
 
