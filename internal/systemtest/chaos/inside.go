@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,7 @@ func inside(ctx context.Context, s settings) error {
 	if err := report.Print(os.Stdout); err != nil {
 		return err
 	}
+	broken = append(broken, s.missed(report)...)
 	for _, what := range broken {
 		fmt.Println("VIOLATION:", what)
 	}
@@ -61,6 +63,22 @@ func inside(ctx context.Context, s settings) error {
 	}
 	fmt.Println("every promise was kept")
 	return nil
+}
+
+// missed are the kinds of fault that a run had the time for and never injected: it then
+// proves less than it seems to.
+func (s *settings) missed(r *check.Report) []string {
+	p, err := s.plan()
+	if err != nil || s.duration < shortDuration {
+		return nil
+	}
+	var missed []string
+	for _, k := range p.faults.Kinds {
+		if !slices.ContainsFunc(r.Faults, func(c check.Count) bool { return c.Kind == k.Name && c.OK > 0 }) {
+			missed = append(missed, fmt.Sprintf("the fault %s never happened in %v", k.Name, s.duration))
+		}
+	}
+	return missed
 }
 
 // level is quiet where a bug is planted: what goes wrong then is no news.

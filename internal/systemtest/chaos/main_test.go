@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"herald/internal/systemtest/chaos/check"
 	"herald/internal/systemtest/chaos/fault"
 )
 
@@ -93,6 +95,23 @@ func TestPlan(t *testing.T) {
 		}
 		if tc.kinds == nil && len(names) != len(fault.Kinds) || tc.kinds != nil && !slices.Equal(names, tc.kinds) {
 			t.Errorf("%+v: faults %q", tc.s, names)
+		}
+	}
+}
+
+func TestFaultThatNeverHappenedIsMissed(t *testing.T) {
+	r := &check.Report{Faults: []check.Count{{Kind: "kill", OK: 3}, {Kind: "flap"}}}
+	for _, tc := range []struct {
+		s    settings
+		want int
+	}{
+		{settings{duration: shortDuration, faults: "kill"}, 0},
+		{settings{duration: shortDuration, faults: "kill,flap,pause"}, 2},
+		{settings{duration: shortDuration}, len(fault.Kinds) - 1},
+		{settings{duration: time.Second}, 0}, // it had no time
+	} {
+		if missed := tc.s.missed(r); len(missed) != tc.want {
+			t.Errorf("%+v: %q, want %d", tc.s, missed, tc.want)
 		}
 	}
 }
