@@ -87,7 +87,7 @@ func (b *peerBook) get(id string) bookEntry {
 // addressOf is where to dial a server: the newest that is known.
 func (b *peerBook) addressOf(id string) (string, bool) {
 	at := b.configured(id)
-	if e := b.get(id); e.Address != "" && (at == "" || at == e.Instead) {
+	if e := b.get(id); e.Address != "" && (at == "" || at == e.Instead || isDisplaced(at)) {
 		at = e.Address
 	}
 	return at, at != ""

@@ -11,7 +11,7 @@
 //   - Store.followLeadership: open, by Store.loops. Input: raft's leadership changes.
 //     It begins and ends tenures, one at a time.
 //   - tenure.run, then tickLoop, expireLoop, checkpointLoop, compactLoop, noticeCommits,
-//     correctAddress, tend: by the tenure, which ends when leadership does. tickLoop owns the advance
+//     tend: by the tenure, which ends when leadership does. tickLoop owns the advance
 //     of the lease clock, noticeCommits what the followers were told; the others propose
 //     what they find due.
 //   - Store.trackLeader: open, by Store.loops. It owns who is known to lead.

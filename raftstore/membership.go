@@ -22,11 +22,10 @@ type membership struct {
 	lookup func(ctx context.Context, host string) ([]string, error)
 
 	// ctx ends with stop; wg are the goroutines that wait for raft.
-	ctx     context.Context
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
-	kick    chan struct{} // one slot: look at once
-	hearsay []string      // addresses that others spoke of, in the last look around; run's alone
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	kick   chan struct{} // one slot: look at once
 	// changing is held, by one slot, while the leader changes the configuration.
 	changing chan struct{}
 

@@ -460,7 +460,6 @@ func TestTransfer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
-		l := c.leader()
 		for i := range c.stores {
 			asked := c.stores[(i+1)%3]
 			if err := asked.Transfer(t.Context(), string(c.servers[i].ID)); err != nil {
@@ -470,7 +469,7 @@ func TestTransfer(t *testing.T) {
 				t.Errorf("%s leads, by who was asked, not server %d", st.Leader, i)
 			}
 		}
-		l = c.leader()
+		l := c.leader()
 		asked := c.stores[(l+1)%3]
 		if err := asked.Transfer(t.Context(), ""); err != nil {
 			t.Fatal(err)
@@ -574,4 +573,39 @@ func TestWaitingServerIsTold(t *testing.T) {
 			t.Errorf("a server of one cluster asks another in: %v", err)
 		}
 	})
+}
+
+// One server's settings may be made from the same mould as many: it is alone if all the addresses
+// to join are its own, and not if somebody else may be at one.
+func TestOneOfOneMould(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 1, 1, nil)
+		c.one(nil)
+
+		c = &cluster{strangers: true}
+		c.init(t, 1, func(cfg *Config) {
+			cfg.BootstrapExpect, cfg.Join = 1, []string{host(0) + ":7400", "nobody:7400"}
+		})
+		time.Sleep(time.Minute)
+		if st := c.stores[0].Status(); st.ClusterID != "" {
+			t.Errorf("it does without the others: %+v", st)
+		}
+	})
+}
+
+func TestNamesOfManyServers(t *testing.T) {
+	m := &membership{lookup: func(_ context.Context, host string) ([]string, error) {
+		switch host {
+		case "many":
+			return []string{"10.0.0.1", "fd00::1"}, nil
+		case "one":
+			return []string{"10.0.0.2"}, nil
+		}
+		return nil, errors.New("no such host")
+	}}
+	got := m.expand(t.Context(), []string{"one:1", "many:2", "none:3", "10.0.0.3:4", "[::1]:5"})
+	want := []string{"one:1", "10.0.0.1:2", "[fd00::1]:2", "none:3", "10.0.0.3:4", "[::1]:5"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

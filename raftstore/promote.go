@@ -120,7 +120,11 @@ func (t *tenure) tend() {
 	l := localLeader{t.s}
 	began := time.Now()
 	since := map[raft.ServerID]heard{}
-	for t.pause(tendEvery) {
+	for wait := time.Duration(0); t.pause(wait); wait = tendEvery {
+		// This server may have moved since the cluster heard of it.
+		if err := l.readdress(t.ctx, l.self(), l.PeerAddress(), false); err != nil && t.ctx.Err() == nil {
+			l.cfg.Log.Warn("cannot record this server's new address", "address", l.PeerAddress(), "error", err)
+		}
 		all := l.askMembers(t.ctx)
 		now := time.Now()
 		for i := range all {

@@ -91,7 +91,6 @@ func (t *tenure) run() {
 	t.wg.Go(t.checkpointLoop)
 	t.wg.Go(t.compactLoop)
 	t.wg.Go(t.noticeCommits)
-	t.wg.Go(t.correctAddress)
 	t.wg.Go(t.tend)
 }
 
@@ -148,14 +147,5 @@ func (t *tenure) pause(d time.Duration) bool {
 		return true
 	case <-t.ctx.Done():
 		return false
-	}
-}
-
-// correctAddress tells the cluster where this server is now, if it is not where it was.
-func (t *tenure) correctAddress() {
-	s := t.s
-	err := localLeader{s}.readdress(t.ctx, s.self(), s.PeerAddress(), false)
-	if err != nil && t.ctx.Err() == nil {
-		s.cfg.Log.Warn("cannot record this server's new address", "address", s.PeerAddress(), "error", err)
 	}
 }
