@@ -29,6 +29,9 @@ type membership struct {
 	// changing is held, by one slot, while the leader changes the configuration.
 	changing chan struct{}
 
+	// foreign are the addresses that were found to lead to another cluster. Each is complained
+	// of once.
+	foreign map[string]bool
 	// rumoured is where those who answered the last probe said that others are.
 	rumoured []string
 
@@ -51,7 +54,8 @@ func newMembership(s *Store, network peer.Network) *membership {
 	m := &membership{
 		s: s, book: openPeerBook(s.dir.raft(bookFile)),
 		kick: make(chan struct{}, 1), changing: make(chan struct{}, 1),
-		wanted: len(s.cfg.Join) > 0,
+		foreign: make(map[string]bool),
+		wanted:  len(s.cfg.Join) > 0,
 	}
 	if network == nil {
 		m.lookup = net.DefaultResolver.LookupHost
@@ -296,8 +300,9 @@ func (m *membership) probe() (others []description, alone bool) {
 			switch {
 			case err != nil:
 				alone = false
-				if errors.Is(err, registry.ErrForeignCluster) {
-					s.cfg.Log.Warn("an address to join leads elsewhere", "address", a, "error", err)
+				if errors.Is(err, registry.ErrForeignCluster) && !m.foreign[a] {
+					m.foreign[a] = true
+					s.cfg.Log.Warn("another cluster is at an address to join", "address", a, "error", err)
 				}
 			case d.ID == s.self():
 			case !slices.ContainsFunc(others, func(o description) bool { return o.ID == d.ID }):
