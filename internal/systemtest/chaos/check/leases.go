@@ -55,7 +55,7 @@ type lessor struct {
 // tenancy is what is known of a lease.
 type tenancy struct {
 	sure *history.Leased // the last success, by which it lives
-	// last is when the last renewal that may have taken effect was over.
+	// last is when the last renewal that may have taken effect can have done so.
 	last    time.Duration
 	dead    bool // the client has stopped, or lost it
 	revoked bool
@@ -79,7 +79,7 @@ func (l *lessor) follow(o *history.Leased) {
 		t.revoked = true
 	case history.Renew:
 		if o.Outcome != history.Failed {
-			t.last = o.Return
+			t.last = max(t.last, l.effective(o))
 		}
 		if o.Outcome != history.OK {
 			return
@@ -93,6 +93,22 @@ func (l *lessor) follow(o *history.Leased) {
 	case history.Look:
 		l.look(t, o)
 	}
+}
+
+// effective is when a renewal has taken effect at the latest, if it ever does. One that a frozen
+// server was sent is carried out when it thaws, though its client has given it up by then.
+func (l *lessor) effective(o *history.Leased) time.Duration {
+	at := o.Return
+	if o.Outcome == history.OK {
+		return at
+	}
+	for _, f := range l.Faults {
+		freezes := f.Kind == "pause" && f.Node == o.Node || f.Kind == "majority-lost"
+		if freezes && f.From < o.Return && f.Until > o.Call {
+			at = max(at, f.Until+o.Return-o.Call)
+		}
+	}
+	return at
 }
 
 // look judges what a read of the keys found.
