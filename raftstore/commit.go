@@ -37,9 +37,8 @@ func (t *tenure) noticeCommits() {
 		case <-t.ctx.Done():
 			return
 		}
-		// Entries from the barrier on are of this term.
-		index := s.raft.CommitIndex()
-		if index <= told || s.yielded.Load() {
+		index, ok := t.committed()
+		if !ok || index <= told {
 			continue
 		}
 		told = index
@@ -48,6 +47,18 @@ func (t *tenure) noticeCommits() {
 			s.port.Notify(o, methodCommit, b)
 		}
 	}
+}
+
+// committed is how far the log is committed in this term. It is not ok once this server leads it
+// no more.
+func (t *tenure) committed() (index uint64, ok bool) {
+	// The index is read first. A tenure ends some time after leadership does, and what is
+	// committed by then is another leader's: a follower that still has an entry of our term in
+	// that place would take that one for committed. If we lead now, we did when it was read,
+	// since nobody leads a term twice; and from the barrier on, entries are of this term.
+	index = t.s.raft.CommitIndex()
+	term, ok := t.s.leads()
+	return index, ok && term == t.term
 }
 
 // handleCommit takes a notice.
