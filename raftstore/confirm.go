@@ -73,6 +73,7 @@ type termPoll struct {
 // polledVoter is a voter that is being asked.
 type polledVoter struct {
 	next *termQuestion // to ask when the one under way is answered
+	at   peer.Target   // where to
 }
 
 // termQuestion is one question to all voters.
@@ -135,13 +136,13 @@ func (p *termPoll) put(to peer.Target, q *termQuestion) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if v := p.voters[to.Node]; v != nil {
-		v.next = q
+		v.next, v.at = q, to
 		return
 	}
 	if p.ctx.Err() != nil {
 		return
 	}
-	v := &polledVoter{}
+	v := &polledVoter{at: to}
 	p.voters[to.Node] = v
 	p.wg.Go(func() { p.pollVoter(to, v, q) })
 }
@@ -153,7 +154,7 @@ func (p *termPoll) pollVoter(to peer.Target, v *polledVoter, q *termQuestion) {
 		cancel()
 		q.answers <- err == nil && term <= q.term
 		p.mu.Lock()
-		q, v.next = v.next, nil
+		q, v.next, to = v.next, nil, v.at
 		if q == nil {
 			delete(p.voters, to.Node)
 		}

@@ -105,3 +105,25 @@ func TestTermPollCountsNoOldAnswers(t *testing.T) {
 		}
 	})
 }
+
+// A voter whose answer is waited for at an address where nobody answers any more is asked the next
+// question where it is by then.
+func TestTermPollFollowsAMovedVoter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pollOf(nil)
+		p.call = func(ctx context.Context, to peer.Target) (uint64, error) {
+			if to.Address == "old" {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			}
+			return 5, nil
+		}
+		defer p.close()
+		go p.ask([]peer.Target{{Node: "b", Address: "old"}}, 5, time.Minute)
+		synctest.Wait()
+		time.Sleep(30 * time.Second)
+		if err := p.ask([]peer.Target{{Node: "b", Address: "new"}}, 5, time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+}
