@@ -273,3 +273,36 @@ func TestFollowerWithAFullDisk(t *testing.T) {
 		}
 	})
 }
+
+// A follower whose disk is full while its leader replaces the end of its log catches up all the
+// same when there is space: it has not given up the old end without having taken the new one.
+func TestConflictingTailOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full atomic.Value
+		full.Store("")
+		c := &cluster{space: func(path string) (int64, error) {
+			if path == full.Load() {
+				return 0, nil
+			}
+			return 1 << 40, nil
+		}}
+		c.init(t, 3, nil)
+		old := c.leader()
+		mustPut(t, c.stores[old], "k", "1")
+		c.isolate(old)
+		if _, err := registry.Put(t.Context(), c.stores[old], registry.PutRequest{Key: "k", Value: []byte("lost")}); !errors.Is(err, registry.ErrTimeout) {
+			t.Fatalf("put without a quorum: %v, want ErrTimeout", err)
+		}
+		full.Store(c.configs[old].DataDir)
+		now := c.leader(old)
+		mustPut(t, c.stores[now], "k", "2")
+		c.heal(old)
+		settle()
+		full.Store("")
+		time.Sleep(time.Minute) // raft backs off
+		wantValue(t, c.stores[old], "k", "2")
+		if age := c.stores[old].age(); age > time.Second {
+			t.Errorf("with space on its disk again, it is %v behind", age)
+		}
+	})
+}

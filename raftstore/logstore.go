@@ -150,6 +150,10 @@ type guardedLog struct {
 	// before the log below is touched. Those of raft itself are few and small, and
 	// keep the cluster one that can be read.
 	full atomic.Bool
+	// cut is set while the end of the log has been dropped and what replaces it is not there yet:
+	// that is then not refused. Raft would never notice that the old end is gone, and find
+	// fault with every entry for its place.
+	cut atomic.Bool
 	// last is the last index that is in the log.
 	last atomic.Uint64
 	// begun is when the append under way began, in nanoseconds since epoch; 0 if none is.
@@ -172,7 +176,7 @@ func (g *guardedLog) refuse(logs []*raft.Log) error {
 	if g.broken.Load() {
 		return errBrokenLog
 	}
-	if !g.full.Load() {
+	if !g.full.Load() || g.cut.Load() {
 		return nil
 	}
 	for _, l := range logs {
@@ -198,6 +202,7 @@ func (g *guardedLog) StoreLogs(logs []*raft.Log) error {
 		g.failed(fmt.Errorf("append to the log: %w: free or repair the disk, then start again", err))
 		return err
 	}
+	g.cut.Store(false)
 	g.last.Store(logs[len(logs)-1].Index)
 	if g.appended != nil {
 		g.appended(len(logs), time.Since(start))
@@ -211,8 +216,8 @@ func (g *guardedLog) StoreLogs(logs []*raft.Log) error {
 }
 
 // DeleteRange deletes entries, inclusive. Compaction deletes from the front: it
-// is held back to keepFrom. Dropping a conflicting tail is not touched, and
-// neither is deleting everything, which raft does after it installed a snapshot
+// is held back to keepFrom. A conflicting tail is dropped, unless the disk is too full
+// for what replaces it. Nothing stands in the way of deleting everything, which raft does after it installed a snapshot
 // from the leader: the log must then go on from that snapshot, without a gap.
 func (g *guardedLog) DeleteRange(first, last uint64) error {
 	front, err := g.FirstIndex()
@@ -234,6 +239,10 @@ func (g *guardedLog) DeleteRange(first, last uint64) error {
 		last = min(last, keep-1)
 	}
 	if last >= back {
+		if first > front && g.full.Load() {
+			return registry.ErrDiskFull
+		}
+		g.cut.Store(true)
 		g.last.Store(first - 1)
 	}
 	return g.LogStore.DeleteRange(first, last)
