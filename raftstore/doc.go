@@ -21,8 +21,8 @@
 //     termPoll.put, by termPoll.close.
 //   - Store.freshen: open, by Store.loops. It owns when the state was last up to date.
 //   - Store.followCommits: open, by Store.loops. Input: notices of the leader, and appends.
-//   - Store.watchDisk: open, by Store.loops. It owns whether this server has yielded, and
-//     whether its disk is full.
+//   - Store.watchAppends: open, by Store.loops. It owns whether this server has yielded.
+//   - Store.watchSpace: open, by Store.loops. It owns whether this server's disk is full.
 //   - Store.snapshotByBytes: open, by Store.loops. Input: the growth of the log.
 //   - membership.run: open, by Store.loops. It owns the steps towards a cluster, and what this
 //     server hears from others meanwhile. The charter is changed by handlers too: see recharter.

@@ -306,3 +306,40 @@ func TestConflictingTailOnAFullDisk(t *testing.T) {
 		}
 	})
 }
+
+// A disk that does not even say how much room there is, is found out like any that hangs.
+func TestHungDiskThatDoesNotTellItsSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disks := make([]*stallingLog, 3)
+		answers := make(chan struct{})
+		var hung atomic.Value
+		hung.Store("")
+		c := &cluster{
+			logOf: func(i int, l raft.LogStore) raft.LogStore {
+				disks[i] = &stallingLog{LogStore: l}
+				return disks[i]
+			},
+			space: func(path string) (int64, error) {
+				if path == hung.Load() {
+					<-answers
+				}
+				return 1 << 40, nil
+			},
+		}
+		c.init(t, 3, nil)
+		old := c.leader()
+		release := disks[old].stall()
+		hung.Store(c.configs[old].DataDir)
+		time.Sleep(time.Second)
+		go registry.Put(t.Context(), c.stores[old], registry.PutRequest{Key: "hung"})
+		settle()
+		settle()
+		mustPut(t, c.stores[c.leader(old)], "k", "v")
+		release()
+		settle()
+		if c.stores[old].yielded.Load() {
+			t.Error("it still takes its disk for hung")
+		}
+		close(answers)
+	})
+}

@@ -48,7 +48,7 @@ type Store struct {
 	notices       commitNotices
 	published     chan struct{} // machine.published
 
-	// yielded is set while this server leaves leadership to others: see watchDisk.
+	// yielded is set while this server leaves leadership to others: see watchAppends.
 	yielded      atomic.Bool
 	yieldChanged chan struct{} // one slot
 	freeSpace    func(path string) (int64, error)
@@ -245,7 +245,8 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	s.loops.Go(func() { s.remoteReads.run(s.closing) })
 	s.loops.Go(s.freshen)
 	s.loops.Go(s.followCommits)
-	s.loops.Go(s.watchDisk)
+	s.loops.Go(s.watchAppends)
+	s.loops.Go(s.watchSpace)
 	s.loops.Go(s.snapshotByBytes)
 	s.loops.Go(s.restoreLoop)
 	go s.supervise()

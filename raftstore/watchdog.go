@@ -7,18 +7,22 @@ import (
 // watchdogEvery is how often the disk is looked at.
 const watchdogEvery = 100 * time.Millisecond
 
-// watchDisk looks after the disk that the log is on: whether an append hangs, and
-// whether there is room. It returns when the store is closing.
+// watchAppends looks whether an append to the log hangs. It returns when the store is closing.
 //
 // Raft goes on heartbeating while its disk hangs: the goroutine that writes is not the one
 // that sends heartbeats. A leader whose append has hung for DiskStallTimeout yields: its
 // transport falls silent, the others elect another, and its own calls go there.
-func (s *Store) watchDisk() {
+func (s *Store) watchAppends() { s.everySoOften(s.lookAtAppend) }
+
+// watchSpace looks whether the disk that the log is on has room. It returns when the store is
+// closing. A disk that hangs may not tell, so watchAppends does not wait for it.
+func (s *Store) watchSpace() { s.everySoOften(s.lookAtSpace) }
+
+func (s *Store) everySoOften(look func()) {
 	ticker := time.NewTicker(watchdogEvery)
 	defer ticker.Stop()
 	for {
-		s.lookAtAppend()
-		s.lookAtSpace()
+		look()
 		select {
 		case <-ticker.C:
 		case <-s.closing:
