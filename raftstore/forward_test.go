@@ -343,3 +343,23 @@ func TestHungDiskThatDoesNotTellItsSpace(t *testing.T) {
 		close(answers)
 	})
 }
+
+// The only voter has nobody to yield to, whoever else there is: what does not need its disk
+// goes on.
+func TestLoneVoterWithAHungDiskDoesNotYield(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &stallingLog{}
+		c := &cluster{log: func(l raft.LogStore) raft.LogStore { disk.LogStore = l; return disk }}
+		c.init(t, 1, nil)
+		s := c.stores[c.leader()]
+		if err := s.raft.AddNonvoter("id-n", "nowhere:7400", 0, 0).Error(); err != nil {
+			t.Fatal(err)
+		}
+		mustPut(t, s, "k", "v")
+		defer disk.stall()()
+		if _, err := registry.Put(t.Context(), s, registry.PutRequest{Key: "hung"}); !errors.Is(err, registry.ErrTimeout) {
+			t.Errorf("a write to the hanging disk: %v, want ErrTimeout", err)
+		}
+		wantValue(t, s, "k", "v")
+	})
+}

@@ -2,6 +2,8 @@ package raftstore
 
 import (
 	"time"
+
+	"github.com/hashicorp/raft"
 )
 
 // watchdogEvery is how often the disk is looked at.
@@ -52,8 +54,9 @@ func (s *Store) yield(y bool) {
 	}
 }
 
+// hasPeers reports whether another server may lead.
 func (s *Store) hasPeers() bool {
-	return len(s.raft.GetConfiguration().Configuration().Servers) > 1
+	return len(s.others(func(srv raft.Server) bool { return srv.Suffrage == raft.Voter })) > 0
 }
 
 // lookAtSpace closes the log to commands while the disk has less room than
