@@ -57,7 +57,12 @@ func ask[T any](ctx context.Context, s *Store, call func(context.Context, leader
 	}
 }
 
+// withoutEffect reports whether a call that ended with err certainly had no effect. One whose outcome
+// is unknown may have, whatever else its error is: a caller's context may end with any cause.
 func withoutEffect(err error) bool {
+	if errors.Is(err, registry.ErrTimeout) {
+		return false
+	}
 	return errors.Is(err, registry.ErrNoLeader) || errors.Is(err, registry.ErrUnavailable)
 }
 

@@ -37,8 +37,6 @@ func (s *Store) linearView(ctx context.Context) (*mvcc.View, error) {
 // confirmed.
 func (s *Store) explainRead(err error) error {
 	switch {
-	case errors.Is(err, errSharedOver):
-		return registry.ErrStopped
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		if !withoutEffect(err) {
 			return fmt.Errorf("%w: leadership is not confirmed: %w", registry.ErrUnavailable, err)
@@ -46,9 +44,6 @@ func (s *Store) explainRead(err error) error {
 	}
 	return err
 }
-
-// errSharedOver ends those who wait for a shared call when the store closes.
-var errSharedOver = errors.New("the store is closing")
 
 // leads reports whether this server leads a term in which it has applied all that was
 // committed before, and the term.

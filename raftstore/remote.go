@@ -27,9 +27,20 @@ type remoteLeader struct {
 	known *knownLeader
 }
 
-// call asks the leader. It ends when that server stops leading, too: one that is
-// frozen answers nobody, and waiting for it would outlast its successor's election.
+// call asks something that must not be done twice.
 func (r remoteLeader) call(ctx context.Context, method peer.Method, req []byte) ([]byte, error) {
+	return r.exchange(ctx, method, req, registry.ErrTimeout)
+}
+
+// harmless asks something that may be asked again, whatever became of it.
+func (r remoteLeader) harmless(ctx context.Context, method peer.Method, req []byte) ([]byte, error) {
+	return r.exchange(ctx, method, req, registry.ErrUnavailable)
+}
+
+// exchange asks the leader. It ends when that server stops leading, too: one that is
+// frozen answers nobody, and waiting for it would outlast its successor's election. lost is
+// the error for an answer that does not come.
+func (r remoteLeader) exchange(ctx context.Context, method peer.Method, req []byte, lost error) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.s.cfg.ProposeTimeout)
 	defer cancel()
 	ctx, change := context.WithCancelCause(ctx)
@@ -43,18 +54,9 @@ func (r remoteLeader) call(ctx context.Context, method peer.Method, req []byte) 
 	case errors.Is(err, peer.ErrNotSent):
 		return nil, fmt.Errorf("%w: cannot reach the leader, server %s: %w", registry.ErrUnavailable, r.known.id, err)
 	case errors.Is(err, peer.ErrLost):
-		return nil, fmt.Errorf("%w: lost touch with the leader, server %s: %w", registry.ErrTimeout, r.known.id, err)
+		return nil, fmt.Errorf("%w: lost touch with the leader, server %s: %w", lost, r.known.id, err)
 	}
 	return nil, err
-}
-
-// harmless asks something that may be asked again, whatever became of it.
-func (r remoteLeader) harmless(ctx context.Context, method peer.Method, req []byte) ([]byte, error) {
-	b, err := r.call(ctx, method, req)
-	if err != nil && errors.Is(err, peer.ErrLost) {
-		return nil, fmt.Errorf("%w: lost touch with the leader, server %s: %w", registry.ErrUnavailable, r.known.id, err)
-	}
-	return b, err
 }
 
 func (r remoteLeader) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
@@ -75,7 +77,8 @@ func (r remoteLeader) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result
 func (r remoteLeader) result(ctx context.Context, b []byte) (mvcc.Result, error) {
 	index, w := binary.Uvarint(b)
 	if w <= 0 {
-		return mvcc.Result{}, malformed("result")
+		// The leader has done it: this must not be an error after which it is asked again.
+		return mvcc.Result{}, fmt.Errorf("%w: the leader's answer makes no sense", registry.ErrTimeout)
 	}
 	res, err := mvcc.DecodeResult(b[w:])
 	if err != nil {

@@ -3,6 +3,8 @@ package raftstore
 import (
 	"context"
 	"sync"
+
+	"herald/registry"
 )
 
 // shared makes one call serve all who ask before it begins: who comes while a call is
@@ -27,7 +29,8 @@ func newShared[T any](call func() (T, error)) *shared[T] {
 	return &shared[T]{call: call, wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// join returns the outcome of a call that began after join did.
+// join returns the outcome of a call that began after join did, or the cause of ctx's end, or
+// registry.ErrStopped.
 func (s *shared[T]) join(ctx context.Context) (T, error) {
 	s.mu.Lock()
 	n := s.next
@@ -47,7 +50,7 @@ func (s *shared[T]) join(ctx context.Context) (T, error) {
 	case <-ctx.Done():
 		return none, context.Cause(ctx)
 	case <-s.done:
-		return none, errSharedOver
+		return none, registry.ErrStopped
 	}
 }
 
