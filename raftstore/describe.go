@@ -29,6 +29,8 @@ type description struct {
 	Leader, LeaderAddress               string // as far as it knows; "" for none
 	// Lost is set while it does not take part in replication, since its disk hangs.
 	Lost bool
+	// Full is set while its disk has no room for commands.
+	Full bool
 	// Knows is where other servers are that it has heard of, while Cluster is "": those
 	// that are to found a cluster may each know another of them.
 	Knows []string
@@ -58,6 +60,7 @@ const (
 	describeLeaderAddress
 	describeLost
 	describeKnows // repeated
+	describeFull
 )
 
 // maxExpect bounds how many servers may found a cluster; every change is acknowledged by most
@@ -95,6 +98,7 @@ func (d *description) append(b []byte) []byte {
 	for _, a := range d.Knows {
 		b = wire.AppendString(b, describeKnows, a)
 	}
+	b = wire.AppendBool(b, describeFull, d.Full)
 	return wire.AppendBool(b, describeLost, d.Lost)
 }
 
@@ -150,6 +154,8 @@ func decodeDescription(b []byte) (description, error) {
 			d.LeaderAddress = r.String()
 		case describeLost:
 			d.Lost = r.Bool()
+		case describeFull:
+			d.Full = r.Bool()
 		case describeKnows:
 			if a := r.String(); len(d.Knows) < maxKnows {
 				d.Knows = append(d.Knows, a)
@@ -172,7 +178,7 @@ func (s *Store) describe() description {
 		Term: s.raft.CurrentTerm(), LastIndex: s.raft.LastIndex(), Committed: s.raft.CommitIndex(),
 		Applied: s.machine.View().Applied(),
 		Leader:  known.id, LeaderAddress: known.address,
-		Lost: s.yielded.Load(),
+		Lost: s.yielded.Load(), Full: s.log.full.Load(),
 	}
 	if me, ok := s.configured(s.self()); ok {
 		d.Suffrage = suffrage(me)

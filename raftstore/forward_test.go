@@ -247,6 +247,36 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// A leader whose disk is full hands leadership to a server that has room.
+func TestLeaderWithAFullDiskHandsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full atomic.Value
+		full.Store("")
+		c := &cluster{space: func(path string) (int64, error) {
+			if path == full.Load() {
+				return 0, nil
+			}
+			return 1 << 40, nil
+		}}
+		c.init(t, 3, nil)
+		old := c.leader()
+		mustPut(t, c.stores[old], "k", "1")
+		full.Store(c.configs[old].DataDir)
+		time.Sleep(2 * time.Second)
+		if now := c.leader(); now == old {
+			t.Fatal("the server without room leads on")
+		}
+		for i, s := range c.stores {
+			mustPut(t, s, fmt.Sprintf("k%d", i), "v")
+		}
+		full.Store("")
+		time.Sleep(20 * time.Second) // raft backs off
+		if got := count(t, c.stores[old], "k"); got != 4 {
+			t.Errorf("it has %d keys, want 4", got)
+		}
+	})
+}
+
 // A follower whose disk is full holds nobody up, and catches up.
 func TestFollowerWithAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

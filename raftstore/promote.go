@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -140,9 +141,31 @@ func (t *tenure) tend() {
 		a := decide(standings(all, since, now, l.self(), l.members.book), tendingRules{
 			stabilization: l.cfg.StabilizationTime, deadServerAfter: l.cfg.DeadServerAfter,
 		})
+		if l.log.full.Load() {
+			l.makeRoom(t.ctx, all)
+		}
 		if err := l.carryOut(t, a); err != nil && t.ctx.Err() == nil {
 			l.cfg.Log.Warn("cannot "+string(a.kind)+" a server", "id", a.id, "why", a.why, "error", err)
 		}
+	}
+}
+
+// makeRoom hands leadership to a server that has room on its disk, when this one has none: it can
+// take no writes, and end no lease.
+func (l localLeader) makeRoom(ctx context.Context, all []answered) {
+	var to *answered
+	for i := range all {
+		a := &all[i]
+		voter, alive := a.votes()
+		if voter && alive && string(a.ID) != l.self() && !a.said.Full && !a.said.Lost && (to == nil || a.said.LastIndex > to.said.LastIndex) {
+			to = a
+		}
+	}
+	if to == nil {
+		return
+	}
+	if err := l.handOn(ctx, all, string(to.ID)); err != nil && ctx.Err() == nil {
+		l.cfg.Log.Warn("the disk is full, and leadership cannot be handed on", "to", string(to.ID), "error", err)
 	}
 }
 
