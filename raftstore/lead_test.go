@@ -56,9 +56,11 @@ func TestLostKeepAliveIsNoLostWrite(t *testing.T) {
 		l := c.leader()
 		settle()
 		f := c.stores[(l+1)%3]
-		c.stores[l].port.Handle(methodKeepAlive, func(ctx context.Context, _ peer.Identity, _ []byte) ([]byte, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
+		thaw := make(chan struct{})
+		defer close(thaw)
+		c.stores[l].port.Handle(methodKeepAlive, func(context.Context, peer.Identity, []byte) ([]byte, error) {
+			<-thaw
+			return nil, nil
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -79,4 +81,19 @@ func TestSharedCallsEndWithTheStore(t *testing.T) {
 	if _, err := s.join(t.Context()); !errors.Is(err, registry.ErrStopped) {
 		t.Errorf("%v, want ErrStopped", err)
 	}
+}
+
+// The end of a caller's time, should the leader be the first to notice, is an error that the caller
+// knows what to make of.
+func TestReadIndexThatTakesTooLongIsUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		s := c.stores[c.leader()]
+		c.isolate(c.leader())
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if _, err := s.handleReadIndex(ctx, localLeader{s}, nil); !errors.Is(err, registry.ErrUnavailable) {
+			t.Errorf("%v, want ErrUnavailable", err)
+		}
+	})
 }

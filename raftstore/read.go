@@ -81,7 +81,7 @@ func (s *Store) leadsAlone() (term uint64, ok bool) {
 // readIndex is localLeader's.
 func (l localLeader) readIndex(ctx context.Context) (uint64, error) {
 	c, err := l.confirmations.join(ctx)
-	return c.index, err
+	return c.index, l.explainRead(err)
 }
 
 // confirmLeader returns once it is certain that this server led at some moment
