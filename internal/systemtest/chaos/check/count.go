@@ -47,7 +47,7 @@ func (r *Report) count(e *evidence) {
 		faults.of(e.Faults[i].Kind).OK++
 	}
 	r.Faults = faults.sorted()
-	for _, o := range e.outages(0) {
+	for _, o := range e.outages(e.written, 0) {
 		if d := o.to - o.from; d > r.LongestOutage {
 			r.LongestOutage, r.LongestAt = d, o.from
 		}

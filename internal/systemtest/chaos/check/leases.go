@@ -29,7 +29,9 @@ func (e *evidence) leases() Verdict {
 	v := Verdict{Of: "renewals, and deaths seen to the end"}
 	l := &lessor{
 		evidence: e, v: &v, held: map[registry.LeaseID]*tenancy{},
-		short: e.outages(recovery), long: e.outages(hiccup),
+		// Renewals end an outage for those who live, and writes for the dead: the end of a
+		// lease is one.
+		short: e.outages(e.busy, recovery), long: e.outages(e.written, hiccup),
 	}
 	for i := range e.Leased {
 		l.follow(&e.Leased[i])

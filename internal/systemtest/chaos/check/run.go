@@ -56,7 +56,7 @@ type evidence struct {
 	clash  []Violation      // values that were seen at two revisions
 	points []point
 	// What is known of whether there was a leader: see traffic.
-	busy, trouble []span
+	busy, written, trouble []span
 }
 
 // All checks the history of a directory.
@@ -88,7 +88,7 @@ func newEvidence(h *history.History) *evidence {
 	e := &evidence{History: h}
 	e.resolve()
 	e.points = e.allPoints()
-	e.busy, e.trouble = e.traffic()
+	e.busy, e.written, e.trouble = e.traffic()
 	return e
 }
 
