@@ -86,21 +86,47 @@ func (e *etcd) put(ctx context.Context, i int, key, value string) error {
 	return err
 }
 
-func (e *etcd) leader(ctx context.Context, i int) (int, error) {
-	var status struct {
-		Leader string `json:"leader"`
-		Header struct {
-			MemberID string `json:"member_id"`
-		} `json:"header"`
-	}
-	if err := e.call(ctx, i, "/v3/maintenance/status", struct{}{}, &status); err != nil {
-		return -1, err
+// status is a member's answer about itself.
+type status struct {
+	Leader string `json:"leader"`
+	Header struct {
+		MemberID string `json:"member_id"`
+	} `json:"header"`
+}
+
+func (e *etcd) status(ctx context.Context, i int) (status, error) {
+	var s status
+	if err := e.call(ctx, i, "/v3/maintenance/status", struct{}{}, &s); err != nil {
+		return s, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.ids[status.Header.MemberID] = i
-	if l, known := e.ids[status.Leader]; known {
-		return l, nil
+	e.ids[s.Header.MemberID] = i
+	return s, nil
+}
+
+func (e *etcd) leader(ctx context.Context, i int) (int, error) {
+	s, err := e.status(ctx, i)
+	if err != nil {
+		return -1, err
 	}
-	return -1, nil
+	if at, known := e.member(s.Leader); known {
+		return at, nil
+	}
+	// It goes by an id that nobody has told of itself yet.
+	for j := range servers {
+		_, _ = e.status(ctx, j)
+	}
+	at, _ := e.member(s.Leader)
+	return at, nil
+}
+
+// member is the server of an id, or -1.
+func (e *etcd) member(id string) (int, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at, known := e.ids[id]; known {
+		return at, true
+	}
+	return -1, false
 }
