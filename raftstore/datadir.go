@@ -131,7 +131,29 @@ func checkIdentity(path string, cfg *Config) (*identity, error) {
 	case id.LogStore != cfg.LogStore:
 		return nil, fmt.Errorf("%w: data directory %s keeps its log in %q, the configuration says %q: correct the log store, or start with an empty directory", registry.ErrInvalid, path, id.LogStore, cfg.LogStore)
 	}
-	return &id, nil
+	return &id, checkStores(path, &id)
+}
+
+// checkStores refuses a directory whose identity is there and whose log or votes are not: a
+// disk below it was not mounted, or somebody removed them. The server would begin
+// with nothing under the id of one that may vote, vote again in terms in which it has voted, and
+// help to elect a leader that lacks what it had acknowledged. Both files are made before a
+// server becomes part of a cluster, so no crash leaves it like this.
+func checkStores(path string, id *identity) error {
+	if id.ClusterID == "" {
+		return nil
+	}
+	for _, name := range []string{stableFile, logMark(id.LogStore)} {
+		file := filepath.Join(path, raftDir, name)
+		switch _, err := os.Stat(file); {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("%w: %s is missing, though data directory %s is of server %s of cluster %s: put it back if it is elsewhere (is a disk not mounted?); otherwise empty the directory and let this server join the cluster anew",
+				registry.ErrCorrupt, file, path, id.NodeID, id.ClusterID)
+		case err != nil:
+			return fmt.Errorf("data directory %s: %w", path, err)
+		}
+	}
+	return nil
 }
 
 // decodeIdentity reads an identity of a format that this version knows. Its errors are

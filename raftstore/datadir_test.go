@@ -12,13 +12,15 @@ import (
 )
 
 func TestDataDirRefused(t *testing.T) {
-	cases := []struct {
-		name string
+	type refused struct {
+		name  string
+		store string // "" for the usual
 		// spoil changes what would open the directory, or the directory itself.
 		spoil func(t *testing.T, cfg *Config)
 		want  error
 		says  []string
-	}{
+	}
+	cases := []refused{
 		{
 			name:  "of another node",
 			spoil: func(_ *testing.T, cfg *Config) { cfg.NodeID = "somebody-else" },
@@ -68,9 +70,30 @@ func TestDataDirRefused(t *testing.T) {
 			says:  []string{LogWAL, LogBoltDB},
 		},
 	}
+	for kind, files := range map[string][]string{
+		LogWAL:    {raftDir, raftDir + "/" + stableFile, raftDir + "/" + walDir},
+		LogBoltDB: {raftDir, raftDir + "/" + stableFile, raftDir + "/" + logFile},
+	} {
+		for _, file := range files {
+			cases = append(cases, refused{
+				name:  kind + " without " + file,
+				store: kind,
+				spoil: func(t *testing.T, cfg *Config) {
+					if err := os.RemoveAll(filepath.Join(cfg.DataDir, file)); err != nil {
+						t.Fatal(err)
+					}
+				},
+				want: registry.ErrCorrupt,
+				says: []string{filepath.FromSlash(file), "missing", "not mounted"},
+			})
+		}
+	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := testConfig(t)
+			if c.store != "" {
+				cfg.LogStore = c.store
+			}
 			s := openReady(t, cfg)
 			mustPut(t, s, "k", "v")
 			mustClose(t, s)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,18 @@ const (
 	walDir     = "wal"
 	stableFile = "stable.db"
 	logFile    = "log.db"
+	// walMeta is the file that raft-wal makes first and keeps.
+	walMeta = "wal-meta.db"
 )
+
+// logMark is the file that is there as long as the log of a kind of log store is, below the
+// directory raft.
+func logMark(kind string) string {
+	if kind == LogBoltDB {
+		return logFile
+	}
+	return filepath.Join(walDir, walMeta)
+}
 
 // stores are what raft keeps on disk, but for snapshots.
 type stores struct {
