@@ -123,8 +123,11 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 		}
 		return s.notLeader()
 	})
-	if asked && errors.Is(err, registry.ErrMemberNotFound) {
+	switch {
+	case asked && errors.Is(err, registry.ErrMemberNotFound):
 		return nil // the answer that was lost said so
+	case asked && err != nil && withoutEffect(err):
+		return fmt.Errorf("%w: server %s may have been removed, the answer was lost: %w", registry.ErrTimeout, id, err)
 	}
 	return err
 }
@@ -133,8 +136,11 @@ func (s *Store) handleRemove(ctx context.Context, l localLeader, req []byte) ([]
 	return nil, l.remove(ctx, string(req))
 }
 
-// atLeader carries out what an operator asked for with whoever leads.
+// atLeader carries out what an operator asked for with whoever leads, within the store's timeout
+// also when this server does: a change may wait for a disk that hangs, or for another change.
 func (s *Store) atLeader(ctx context.Context, do func(context.Context, leader) error) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	_, err := ask(ctx, s, func(ctx context.Context, l leader) (struct{}, error) { return struct{}{}, do(ctx, l) })
 	return err
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -453,6 +455,61 @@ func TestRemove(t *testing.T) {
 		if srv, in := c.stores[a].configured(id(b)); !in || srv.Suffrage != raft.Voter {
 			t.Errorf("who was removed and started again: %+v, %v", srv, in)
 		}
+	})
+}
+
+// A change waits for the one before it no longer than the store's timeout, whoever is asked.
+func TestRemoveEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		l := c.leader()
+		settle()
+		third := string(c.servers[(l+2)%3].ID)
+		c.stores[l].members.changing <- struct{}{} // one that does not end
+		for _, i := range []int{l, (l + 1) % 3} {
+			start := time.Now()
+			err := c.stores[i].Remove(context.Background(), third)
+			if took := time.Since(start); took > c.configs[i].ProposeTimeout+time.Second {
+				t.Errorf("server %d, which leads: %v: it took %v", i, i == l, took)
+			}
+			if !errors.Is(err, registry.ErrTimeout) && !withoutEffect(err) {
+				t.Errorf("server %d, which leads: %v: %v", i, i == l, err)
+			}
+		}
+		<-c.stores[l].members.changing
+		if err := c.stores[l].Remove(t.Context(), third); err != nil {
+			t.Errorf("after it: %v", err)
+		}
+	})
+}
+
+// When the leader fails with a removal under way, whether the server was removed is not known.
+func TestRemoveOfUnknownOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		l := c.leader()
+		settle()
+		old, third := c.stores[l], (l+2)%3
+		old.members.changing <- struct{}{} // so that the leader has it, and does not come to it
+		var err error
+		var wg sync.WaitGroup
+		wg.Go(func() { err = c.stores[(l+1)%3].Remove(context.Background(), string(c.servers[third].ID)) })
+		time.Sleep(500 * time.Millisecond)
+		c.isolate(third) // and nobody can lead instead
+		if err := old.raft.Shutdown().Error(); err != nil {
+			t.Fatal(err)
+		}
+		c.net.Kill(host(l))
+		wg.Wait()
+		if !errors.Is(err, registry.ErrTimeout) {
+			t.Errorf("%v, want ErrTimeout", err)
+		}
+		<-old.members.changing
+		if err := old.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		c.stores[l] = nil
+		c.heal(third)
 	})
 }
 
