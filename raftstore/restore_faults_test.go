@@ -190,6 +190,39 @@ func TestRestoreOfWhatIsNone(t *testing.T) {
 	})
 }
 
+// What a disk damages after it was found sound does not get into the log, where it would stop
+// every server for good.
+func TestRestoreOfWhatTheDiskDamaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		l := c.leader()
+		mustPut(t, c.stores[l], "k", "archive")
+		large(t, c.stores[l])
+		b, _ := save(t, c.stores[l])
+		mustPut(t, c.stores[l], "k", "live")
+		for i, s := range c.stores {
+			sp, err := s.spool(t.Context(), bytes.NewReader(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := int64(len(b) / 2)
+			if _, err := sp.file.WriteAt([]byte{b[at] ^ 1}, at); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.restoreWith(t.Context(), s.leader(s.known.Load()), sp, registry.Origin{}); !errors.Is(err, registry.ErrCorrupt) {
+				t.Errorf("through server %d: %v, want ErrCorrupt", i, err)
+			}
+			sp.close()
+		}
+		c.same("damaged")
+		wantValue(t, c.stores[l], "k", "live")
+		if err := restore(c.stores[l], b); err != nil {
+			t.Errorf("the sound one after it: %v", err)
+		}
+		wantValue(t, c.stores[l], "k", "archive")
+	})
+}
+
 // TestRestoreGivenUp has the caller go away while the archive goes into the log.
 func TestRestoreGivenUp(t *testing.T) {
 	for _, through := range []string{"leader", "follower"} {

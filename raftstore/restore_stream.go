@@ -67,6 +67,9 @@ func (r remoteLeader) restore(ctx context.Context, sp *spool, by registry.Origin
 		return readRestoreError(in)
 	}
 	if err := sendArchive(p, sp, by); err != nil {
+		if errors.Is(err, registry.ErrCorrupt) {
+			return err // and the leader was not to blame
+		}
 		// Nothing begins before it is all there.
 		return lost(registry.ErrUnavailable, err)
 	}

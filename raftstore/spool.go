@@ -1,9 +1,12 @@
 package raftstore
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -18,6 +21,7 @@ const spoolPattern = "restore-*.tmp"
 type spool struct {
 	file *os.File
 	size int64
+	sum  [sha256.Size]byte // of what was found sound
 	info registry.SnapshotInfo
 }
 
@@ -49,14 +53,35 @@ func (s *Store) spool(ctx context.Context, r io.Reader) (_ *spool, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	if _, sp.info, err = readWhole(f); err != nil {
+	sum := sha256.New()
+	if _, sp.info, err = readWhole(io.TeeReader(f, sum)); err != nil {
 		return nil, err
 	}
+	sum.Sum(sp.sum[:0])
 	return sp, nil
 }
 
-// reader reads the archive from its beginning. Readers do not disturb each other.
-func (sp *spool) reader() io.Reader { return io.NewSectionReader(sp.file, 0, sp.size) }
+// reader reads the archive from its beginning. Readers do not disturb each other. It ends
+// with registry.ErrCorrupt, and not with io.EOF, if what it read is not what was found
+// sound: an archive that cannot be decoded must not get into the log.
+func (sp *spool) reader() io.Reader {
+	return &soundReader{in: io.NewSectionReader(sp.file, 0, sp.size), sum: sha256.New(), want: sp.sum}
+}
+
+type soundReader struct {
+	in   io.Reader
+	sum  hash.Hash
+	want [sha256.Size]byte
+}
+
+func (r *soundReader) Read(b []byte) (int, error) {
+	n, err := r.in.Read(b)
+	r.sum.Write(b[:n])
+	if err == io.EOF && !bytes.Equal(r.sum.Sum(nil), r.want[:]) {
+		err = fmt.Errorf("%w: the snapshot that was taken in has changed on this server's disk", registry.ErrCorrupt)
+	}
+	return n, err
+}
 
 func (sp *spool) close() {
 	sp.file.Close()
