@@ -211,6 +211,7 @@ func findMember(all []registry.Member, word string) (*registry.Member, error) {
 	var named []*registry.Member
 	for i := range all {
 		switch m := &all[i]; word {
+		case "": // not the name of one whose name is not known
 		case m.ID:
 			return m, nil
 		case m.Name:

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -167,6 +168,16 @@ func TestMembershipCommands(t *testing.T) {
 				t.Errorf("asked %q, want %q", c.asked, want)
 			}
 		})
+	}
+}
+
+// A server whose name is not known is not called "".
+func TestFindMemberOfNoName(t *testing.T) {
+	all := []registry.Member{server("a", leads), {ID: "id-b"}}
+	for _, word := range []string{"", "-"} {
+		if m, err := findMember(all, word); !errors.Is(err, registry.ErrMemberNotFound) {
+			t.Errorf("%q: %+v, %v", word, m, err)
+		}
 	}
 }
 
