@@ -185,7 +185,8 @@ func (s *server) run(ctx context.Context, cancel context.CancelFunc, h header, h
 // outcomeOf is how what a handler returned is sent.
 func (s *server) outcomeOf(resp []byte, err error) (kind, []byte) {
 	if err == nil && len(resp) > s.port.cfg.MaxMessage {
-		err = fmt.Errorf("%w: an answer of %d bytes, the limit between servers is %d", registry.ErrTooLarge, len(resp), s.port.cfg.MaxMessage)
+		// Not ErrTooLarge, which says that nothing was done: the handler has done it.
+		err = fmt.Errorf("%w: the answer has %d bytes, the limit between servers is %d", registry.ErrTimeout, len(resp), s.port.cfg.MaxMessage)
 	}
 	if err != nil {
 		return kindError, s.port.cfg.EncodeError(err)
