@@ -147,8 +147,8 @@ func BenchmarkClusterKeepAlive(b *testing.B) {
 	}
 }
 
-// BenchmarkMillionLeases has 1,000,000 leases alive on one leader, each with a key, of which
-// 100,000 end at about the same time, while 16 writers go on. It reports how long the end took,
+// BenchmarkMillionLeases has 1,000,000 leases alive on one leader, of which 100,000, each with a
+// key, end at about the same time, while 16 writers go on. It reports how long the end took,
 // from the first to the last of them, and the writers' latency meanwhile. One
 // iteration takes minutes: run it with -benchtime 1x.
 func BenchmarkMillionLeases(b *testing.B) {
@@ -162,8 +162,8 @@ func BenchmarkMillionLeases(b *testing.B) {
 		grantMany(b, s, all-dying, func(int) time.Duration { return 24 * time.Hour })
 		b.ReportMetric(float64(all-dying)/time.Since(start).Seconds(), "grants/s")
 
-		// The dying ones, with their keys: granted long-lived under one id range, and given
-		// up together by ending their renewals. Their TTL must outlast the granting.
+		// The dying ones, with their keys. They are all renewed at the end, so that they
+		// run out together; the time to live must outlast the granting.
 		const ttl = time.Minute
 		var wg sync.WaitGroup
 		for w := range 512 {

@@ -93,17 +93,7 @@ func BenchmarkKeepAlive(b *testing.B) {
 	ctx := context.Background()
 	s := benchStore(b, nil)
 	const leases = 10_000
-	var wg sync.WaitGroup
-	for w := range 64 {
-		wg.Go(func() {
-			for i := w; i < leases; i += 64 {
-				if _, err := s.GrantLease(ctx, registry.LeaseID(i+1), time.Hour); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	grantMany(b, s, leases, func(int) time.Duration { return time.Hour })
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			measure(b, callers, "keepalives", func(_, i int) error {
