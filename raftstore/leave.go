@@ -116,8 +116,9 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 		case remoteLeader:
 			err := l.tell(ctx, methodRemove, []byte(id))
 			if errors.Is(err, peer.ErrLost) && ctx.Err() == nil {
-				asked = true // and may be asked again
-				return fmt.Errorf("%w: %w", registry.ErrUnavailable, err)
+				asked = true
+				// In words only: it may be asked again, whatever became of it.
+				return fmt.Errorf("%w: %v", registry.ErrUnavailable, err)
 			}
 			return err
 		}
