@@ -188,12 +188,15 @@ func TestLeaderWithAHungDiskYields(t *testing.T) {
 				t.Errorf("a write to server %d took %v", i, took)
 			}
 		}
-		if c.stores[old].Status().IsLeader {
-			t.Error("the server with the hung disk says that it leads")
+		if st := c.stores[old].Status(); st.IsLeader || st.Leader != string(c.servers[now].ID) {
+			t.Errorf("the server with the hung disk says that %q leads (itself: %v), want %q", st.Leader, st.IsLeader, c.servers[now].ID)
 		}
 		res, err := c.stores[old].Range(t.Context(), registry.RangeRequest{KeyRange: registry.One("before"), Consistency: registry.Stale})
 		if err != nil || len(res.KVs) != 1 || res.Age < time.Second {
 			t.Errorf("stale read of the server with the hung disk: %+v, %v", res, err)
+		}
+		if err := c.stores[old].transport.InstallSnapshot(c.servers[now].ID, c.servers[now].Address, nil, nil, nil); !errors.Is(err, errMuted) {
+			t.Errorf("it sends a snapshot: %v", err)
 		}
 		release()
 		settle()
@@ -247,18 +250,25 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// clusterWithADisk is three servers, of which the one whose data directory is stored has no room on its
+// disk.
+func clusterWithADisk(t *testing.T) (c *cluster, full *atomic.Value) {
+	full = new(atomic.Value)
+	full.Store("")
+	c = &cluster{space: func(path string) (int64, error) {
+		if path == full.Load() {
+			return 0, nil
+		}
+		return 1 << 40, nil
+	}}
+	c.init(t, 3, nil)
+	return c, full
+}
+
 // A leader whose disk is full hands leadership to a server that has room.
 func TestLeaderWithAFullDiskHandsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var full atomic.Value
-		full.Store("")
-		c := &cluster{space: func(path string) (int64, error) {
-			if path == full.Load() {
-				return 0, nil
-			}
-			return 1 << 40, nil
-		}}
-		c.init(t, 3, nil)
+		c, full := clusterWithADisk(t)
 		old := c.leader()
 		mustPut(t, c.stores[old], "k", "1")
 		full.Store(c.configs[old].DataDir)
@@ -280,15 +290,7 @@ func TestLeaderWithAFullDiskHandsOn(t *testing.T) {
 // A follower whose disk is full holds nobody up, and catches up.
 func TestFollowerWithAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var full atomic.Value
-		full.Store("")
-		c := &cluster{space: func(path string) (int64, error) {
-			if path == full.Load() {
-				return 0, nil
-			}
-			return 1 << 40, nil
-		}}
-		c.init(t, 3, nil)
+		c, full := clusterWithADisk(t)
 		l := c.leader()
 		f := (l + 1) % 3
 		full.Store(c.configs[f].DataDir)
@@ -308,15 +310,7 @@ func TestFollowerWithAFullDisk(t *testing.T) {
 // same when there is space: it has not given up the old end without having taken the new one.
 func TestConflictingTailOnAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var full atomic.Value
-		full.Store("")
-		c := &cluster{space: func(path string) (int64, error) {
-			if path == full.Load() {
-				return 0, nil
-			}
-			return 1 << 40, nil
-		}}
-		c.init(t, 3, nil)
+		c, full := clusterWithADisk(t)
 		old := c.leader()
 		mustPut(t, c.stores[old], "k", "1")
 		c.isolate(old)

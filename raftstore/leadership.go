@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"herald/raftstore/peer"
+	"herald/registry"
 )
 
 // knownLeader is who leads, as far as this server knows.
@@ -36,7 +37,7 @@ func (s *Store) trackLeader() {
 	})
 	s.raft.RegisterObserver(observer)
 	defer s.raft.DeregisterObserver(observer)
-	defer func() { s.known.Load().end(nil) }()
+	defer func() { s.known.Load().end(registry.ErrStopped) }()
 
 	var poll <-chan time.Time
 	for {

@@ -21,6 +21,10 @@ func (s *Store) Status() registry.Status {
 		Applied:   v.Applied(),
 		Revisions: v.Revisions(),
 	}
+	if s.yielded.Load() { // raft waits for the disk, and hears of nobody
+		known := s.known.Load()
+		st.Leader, st.LeaderAt = known.id, known.address
+	}
 	if c := s.dir.charter(); !c.Left {
 		st.ClusterID = c.ClusterID
 	}

@@ -3,6 +3,7 @@ package raftstore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -119,6 +120,14 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, to raft.ServerAddres
 		return nil, err
 	}
 	return mutablePipeline{p, t}, nil
+}
+
+// InstallSnapshot sends a snapshot. A follower takes that for a word of its leader, too.
+func (t *transport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if t.muted.Load() {
+		return errMuted
+	}
+	return t.NetworkTransport.InstallSnapshot(id, to, args, resp, data)
 }
 
 type mutablePipeline struct {
