@@ -274,6 +274,7 @@ func FuzzPort(f *testing.F) {
 	f.Add([]byte(hello + "\x00\x00\x00\x02\x02\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00hi"))
 	f.Add([]byte(hello + "\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00"))
 	f.Add([]byte("\x03\x00\x08\x01\x01c\x01a\x00\x00\x07stream"))
+	f.Add([]byte("\x01\x00\x08\x01\x01c\x01a\x00\x00\x00for raft"))
 	n := memnet.New()
 	check := func(_ context.Context, from peer.Identity, req []byte) ([]byte, error) {
 		if len(req) > 1<<10 {
@@ -293,6 +294,19 @@ func FuzzPort(f *testing.F) {
 	b.HandleInline(2, check)
 	b.HandleStream(7, func(_ context.Context, _ peer.Identity, c net.Conn) { io.Copy(c, c) })
 	b.Serve()
+	// A connection for raft is raft's to read and to close: here, this stands in for it.
+	go func() {
+		for {
+			c, err := b.Raft().Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				io.Copy(io.Discard, c)
+				c.Close()
+			}()
+		}
+	}()
 	cfg.Address, cfg.Network = "a:7400", n.Host("a")
 	cfg.Self = func() peer.Identity { return peer.Identity{Cluster: "c", Node: "a"} }
 	a, err := peer.Listen(cfg)
