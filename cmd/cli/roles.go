@@ -15,5 +15,7 @@ func (c *config) startFrom(role string) {
 	case "agent":
 		// An agent holds no catalog of its own to answer DNS from.
 		c.override("doors.dns.enabled", false)
+		// Nor a store for etcd's clients.
+		c.override("doors.etcd.enabled", false)
 	}
 }

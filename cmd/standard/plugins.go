@@ -5,5 +5,6 @@ package standard
 import (
 	_ "herald/agent/check" // check kinds http, tcp, ttl, exec
 	_ "herald/dnsserver"   // door dns
+	_ "herald/grpcserver"  // door etcd
 	_ "herald/httpserver"  // door http
 )

@@ -1,0 +1,39 @@
+package grpcserver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"herald/registry"
+	"herald/registry/plugin"
+)
+
+// core is what the door's services share. It is safe for concurrent use.
+type core struct {
+	config   Config
+	store    registry.Store
+	cluster  registry.Cluster
+	operator registry.Operator // nil where the store cannot
+	version  string            // Herald's own
+	log      *slog.Logger
+
+	member       uint64
+	clusterKnown atomic.Uint64
+
+	// stopping ends when the door does, and with it every stream.
+	stopping context.Context
+	stop     context.CancelFunc
+	// background are the goroutines that live as long as the door.
+	background sync.WaitGroup
+}
+
+func newCore(config Config, h *plugin.Host) *core {
+	c := &core{
+		config: config, store: h.Store, cluster: h.Cluster, operator: h.Operator, version: h.Version, log: h.Log,
+		member: memberID(h.Cluster.Status().ID),
+	}
+	c.stopping, c.stop = context.WithCancel(context.Background())
+	return c
+}

@@ -1,0 +1,53 @@
+package grpcserver
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+)
+
+// unary is around every call of one request and one answer.
+func (c *core) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if err := c.admit(ctx); err != nil {
+		return nil, err
+	}
+	res, err := handle(withCaller(ctx), req)
+	return res, statusOf(err)
+}
+
+// stream is around every call that is a stream.
+func (c *core) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	ctx := ss.Context()
+	if err := c.admit(ctx); err != nil {
+		return err
+	}
+	return statusOf(handle(srv, &calledStream{ss, withCaller(ctx)}))
+}
+
+// calledStream is a stream whose context says who calls.
+type calledStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *calledStream) Context() context.Context { return s.ctx }
+
+// admit refuses calls by what their metadata says.
+func (c *core) admit(ctx context.Context) error {
+	if v := metadata.ValueFromIncomingContext(ctx, rpctypes.MetadataClientAPIVersionKey); len(v) > 0 && !utf8.ValidString(v[0]) {
+		return rpctypes.ErrGRPCInvalidClientAPIVersion
+	}
+	if requiresLeader(ctx) && c.cluster.Status().Leader == "" {
+		return rpctypes.ErrGRPCNoLeader
+	}
+	return nil
+}
+
+// requiresLeader says that a call is to fail while there is no leader.
+func requiresLeader(ctx context.Context) bool {
+	v := metadata.ValueFromIncomingContext(ctx, rpctypes.MetadataRequireLeaderKey)
+	return len(v) > 0 && v[0] == rpctypes.MetadataHasLeader
+}

@@ -1,0 +1,55 @@
+package grpcserver
+
+import (
+	"context"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"herald/registry"
+)
+
+// Put writes one key.
+func (s *kvService) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
+	if err := checkPut(r); err != nil {
+		return nil, err
+	}
+	p := putRequest(r)
+	res, err := registry.Put(ctx, s.store, p)
+	if err != nil {
+		return nil, err
+	}
+	answer := new(struct {
+		response pb.PutResponse
+		header   pb.ResponseHeader
+	})
+	answer.response.Header = s.header(&answer.header, res.Revision)
+	answer.response.PrevKv = prevKV(res.Prev)
+	return &answer.response, nil
+}
+
+// checkPut says what is wrong with a put in itself.
+func checkPut(r *pb.PutRequest) error {
+	switch {
+	case len(r.Key) == 0:
+		return rpctypes.ErrGRPCEmptyKey
+	case r.IgnoreValue && len(r.Value) != 0:
+		return rpctypes.ErrGRPCValueProvided
+	case r.IgnoreLease && r.Lease != 0:
+		return rpctypes.ErrGRPCLeaseProvided
+	}
+	return nil
+}
+
+// putRequest is a put that was checked, as the store takes it. The flags that the HTTP API
+// knows on a key start anew, as with that API's own put.
+func putRequest(r *pb.PutRequest) registry.PutRequest {
+	return registry.PutRequest{
+		Key:       string(r.Key),
+		Value:     r.Value,
+		Lease:     registry.LeaseID(r.Lease),
+		KeepValue: r.IgnoreValue,
+		KeepLease: r.IgnoreLease,
+		PrevKV:    r.PrevKv,
+	}
+}

@@ -1,0 +1,39 @@
+package grpcserver
+
+import (
+	"math"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+)
+
+const (
+	// maxRequestBytes is the largest write, 1.5 MiB as in etcd.
+	maxRequestBytes = 3 << 19
+	// overheadBytes is how much larger a message may be than the write in it.
+	overheadBytes = 512 << 10
+	// minPingInterval is how often a client may ping; one that does so more often is sent away.
+	minPingInterval = 5 * time.Second
+)
+
+// newServer makes the gRPC server with every service of the door.
+func newServer(c *core) *grpc.Server {
+	s := grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxRequestBytes+overheadBytes),
+		grpc.MaxSendMsgSize(math.MaxInt32),
+		grpc.MaxConcurrentStreams(math.MaxUint32),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval}),
+		grpc.UnaryInterceptor(c.unary),
+		grpc.StreamInterceptor(c.stream),
+		grpc.WaitForHandlers(true),
+	)
+	pb.RegisterKVServer(s, &kvService{core: c})
+	h := health.NewServer()
+	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	healthpb.RegisterHealthServer(s, h)
+	return s
+}
