@@ -21,7 +21,10 @@ BENCH     ?= .
 
 RULES := test build vet fmt lint mod arch race cross fuzz-smoke e2e deploy-check chaos-short chaos-bugs
 
-.PHONY: help check rules $(RULES) static bench clean
+# What bench-etcd is told; "go run ./bench -help" lists it all.
+BENCH_ETCD ?=
+
+.PHONY: help check rules $(RULES) static bench bench-etcd bench-smoke clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +96,12 @@ chaos-bugs: ## bugs planted on purpose, each of which the same checks must find;
 
 bench: ## benchmarks; BENCH=regexp BENCHTIME=5s
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+bench-etcd: static ## Herald beside etcd, which must be installed; BENCH_ETCD="-nodes 1 -work put"
+	$(GO) run ./bench -herald $(BIN) $(BENCH_ETCD)
+
+bench-smoke: static ## that the comparison with etcd works: every load for a second, its figures mean nothing
+	$(GO) run ./bench -herald $(BIN) -seconds 1 -rounds 1 -clients 1,64 -warm 200ms $(BENCH_ETCD)
 
 clean: ## what make built
 	rm -rf bin

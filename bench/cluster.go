@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// server is one process of a cluster, and how it is started.
+type server struct {
+	name     string
+	endpoint string // where it serves etcd's API, host:port
+	cmd      *exec.Cmd
+	log      string        // file with what it said
+	exited   chan struct{} // closed once the process has ended
+}
+
+// kind is a system that can be compared.
+type kind struct {
+	// servers are n servers to be started whose data is below dir.
+	servers func(binary, dir string, n int) ([]server, error)
+	version string // what makes the binary say its version
+}
+
+var kinds = map[string]kind{
+	"herald": {servers: heraldServers, version: "version"},
+	"etcd":   {servers: etcdServers, version: "--version"},
+}
+
+// readyTimeout is how long a cluster may take until each of its servers takes a put.
+const readyTimeout = time.Minute
+
+// cluster is the running servers of one peer. It owns a goroutine for each, which waits for its end.
+type cluster struct {
+	peer    string
+	dir     string
+	servers []server
+	waiting sync.WaitGroup
+}
+
+// startCluster starts n servers whose data is in a new directory below dir, and waits until each takes a put. The
+// caller ends it.
+func startCluster(ctx context.Context, peer peer, dir string, n int) (*cluster, error) {
+	dir, err := os.MkdirTemp(dir, "bench-"+peer.kind+"-")
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{peer: peer.name, dir: dir}
+	servers, err := kinds[peer.kind].servers(peer.binary, dir, n)
+	if err != nil {
+		return nil, errors.Join(err, c.end())
+	}
+	for _, s := range servers {
+		if err := c.launch(s); err != nil {
+			return nil, errors.Join(err, c.end())
+		}
+	}
+	if err := c.ready(ctx); err != nil {
+		return nil, errors.Join(err, c.end())
+	}
+	return c, nil
+}
+
+func (c *cluster) launch(s server) error {
+	s.log = filepath.Join(c.dir, s.name+".log")
+	log, err := os.Create(s.log)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Env = log, log, environment()
+	if err := s.cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", s.name, err)
+	}
+	s.exited = make(chan struct{})
+	c.servers = append(c.servers, s)
+	c.waiting.Go(func() {
+		defer close(s.exited)
+		_ = s.cmd.Wait() // it is killed, so it never ends well
+	})
+	return nil
+}
+
+// end kills the servers and removes their data.
+func (c *cluster) end() error {
+	for _, s := range c.servers {
+		_ = s.cmd.Process.Kill()
+	}
+	c.waiting.Wait()
+	return os.RemoveAll(c.dir)
+}
+
+func (c *cluster) pids() []int {
+	var all []int
+	for _, s := range c.servers {
+		all = append(all, s.cmd.Process.Pid)
+	}
+	return all
+}
+
+// ready waits until every server takes a put.
+func (c *cluster) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for _, s := range c.servers {
+		conn, err := dial(ctx, s.endpoint)
+		if err != nil {
+			return err
+		}
+		err = s.takesPut(ctx, conn)
+		conn.Close()
+		if err != nil {
+			return fmt.Errorf("%s takes no puts: %w\n%s", s.name, err, s.lastWords())
+		}
+	}
+	return nil
+}
+
+func (s *server) takesPut(ctx context.Context, conn *clientv3.Client) error {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, err := conn.Put(attempt, "bench/ready", s.name)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return errors.New("it has ended")
+		default:
+		}
+		if !pause(ctx, 50*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// lastWords are the end of what a server said.
+func (s *server) lastWords() string {
+	const lines = 10
+	b, _ := os.ReadFile(s.log)
+	all := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
+	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
+}
+
+// leaderFirst are the servers' endpoints, the leader's first: what is asked over one connection is asked of the leader, of
+// whichever peer.
+func (c *cluster) leaderFirst(ctx context.Context) ([]string, error) {
+	if len(c.servers) == 1 {
+		return []string{c.servers[0].endpoint}, nil
+	}
+	var followers []string
+	leader := ""
+	for _, s := range c.servers {
+		conn, err := dial(ctx, s.endpoint)
+		if err != nil {
+			return nil, err
+		}
+		status, err := conn.Status(ctx, s.endpoint)
+		conn.Close()
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("ask %s whether it leads: %w", s.name, err)
+		case status.Leader == status.Header.MemberId:
+			leader = s.endpoint
+		default:
+			followers = append(followers, s.endpoint)
+		}
+	}
+	if leader == "" {
+		return nil, fmt.Errorf("%s: no server says that it leads", c.peer)
+	}
+	return append([]string{leader}, followers...), nil
+}
+
+// connections are some to each server of a cluster, in turn, the leader's first.
+type connections []*clientv3.Client
+
+// connect opens n connections. The caller closes them.
+func (c *cluster) connect(ctx context.Context, n int) (connections, error) {
+	endpoints, err := c.leaderFirst(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all connections
+	for i := range n {
+		conn, err := dial(ctx, endpoints[i%len(endpoints)])
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		all = append(all, conn)
+	}
+	return all, nil
+}
+
+// of is the connection of client i.
+func (all connections) of(i int) *clientv3.Client { return all[i%len(all)] }
+
+func (all connections) close() {
+	for _, conn := range all {
+		conn.Close()
+	}
+}
+
+func dial(ctx context.Context, endpoint string) (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, DialTimeout: 5 * time.Second, Context: ctx})
+}
+
+// freeAddresses returns loopback addresses that nobody listens on.
+func freeAddresses(n int) ([]string, error) {
+	var all []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // all at the end, so that all differ
+		all = append(all, l.Addr().String())
+	}
+	return all, nil
+}
+
+// environment is this process's, without what would configure a server.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(e string) bool {
+		return strings.HasPrefix(e, "HERALD_") || strings.HasPrefix(e, "ETCD_")
+	})
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// run makes all comparisons and writes them to out as they come, and to the JSON file at the end. What it does meanwhile it
+// says on progress.
+func run(ctx context.Context, s *settings, out, progress io.Writer) error {
+	if s.dir == "" {
+		s.dir = os.TempDir()
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	r, err := newReport(ctx, s)
+	if err != nil {
+		return err
+	}
+	r.writeHead(out)
+	var failed error
+	for _, nodes := range s.nodes {
+		for _, w := range s.works {
+			if failed = errors.Join(failed, r.compareWork(ctx, s, w, nodes, out, progress)); ctx.Err() != nil {
+				return errors.Join(failed, r.save(s.json))
+			}
+		}
+	}
+	return errors.Join(failed, r.save(s.json))
+}
+
+// compareWork starts a cluster of each peer and compares them in all sizes of one work.
+func (r *report) compareWork(ctx context.Context, s *settings, w work, nodes int, out, progress io.Writer) (err error) {
+	var clusters []*cluster
+	defer func() {
+		for _, c := range clusters {
+			err = errors.Join(err, c.end())
+		}
+	}()
+	for _, p := range s.peers {
+		c, err := startCluster(ctx, p, s.dir, nodes)
+		if err != nil {
+			return err
+		}
+		clusters = append(clusters, c)
+		if err := w.prepare(ctx, c, s); err != nil {
+			return fmt.Errorf("%s, %s of %d: %w", w.name(), p.name, nodes, err)
+		}
+	}
+	for _, size := range w.sizes(s) {
+		c, err := compareRounds(ctx, s, w, clusters, size, progress)
+		if err != nil {
+			return err
+		}
+		c.Nodes = nodes
+		r.Comparisons = append(r.Comparisons, c)
+		c.write(out)
+		if c.missing > 0 {
+			return fmt.Errorf("%s of %d: %d deliveries are lost", w.name(), size, c.missing)
+		}
+	}
+	return nil
+}
+
+// compareRounds has the clusters take turns.
+func compareRounds(ctx context.Context, s *settings, w work, clusters []*cluster, size int, progress io.Writer) (comparison, error) {
+	made := comparison{Work: w.name(), Clients: size}
+	rounds := make([][][]figure, len(clusters))
+	for n := range s.rounds {
+		for p, c := range clusters {
+			fmt.Fprintf(progress, "%s of %d, %d nodes, round %d of %d: %s\n", w.name(), size, len(c.servers), n+1, s.rounds, c.peer)
+			got, err := w.round(ctx, c, s, size)
+			if err != nil {
+				return made, fmt.Errorf("%s of %d, %s of %d: %w", w.name(), size, c.peer, len(c.servers), err)
+			}
+			rounds[p] = append(rounds[p], got.figures)
+			made.missing += got.missing
+			if got.note != "" {
+				made.Notes = append(made.Notes, fmt.Sprintf("%s, round %d: %s", c.peer, n+1, got.note))
+			}
+		}
+	}
+	made.Rows = compare(rounds)
+	return made, nil
+}
