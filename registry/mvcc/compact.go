@@ -37,10 +37,9 @@ type sweeper struct {
 // what the command itself wrote makes sure that sweeping catches up.
 const sweepStep = 64
 
-// sweep removes a bounded number of versions that compaction has made unreadable:
+// sweep gives up a bounded number of versions that compaction has made unreadable:
 // of every event at or below the compaction revision, the version it superseded,
-// and its tombstone. Doing so in the order of commits means that a tombstone goes
-// only after everything that it hides.
+// and its tombstone.
 //
 // The commit at the compaction revision itself stays in the log, with what came
 // before it, since watchers may start there.
@@ -90,13 +89,13 @@ func (s *State) unswept() bool {
 	return false
 }
 
-// forget removes a superseded version or a tombstone, unless it is nil.
+// forget no longer counts a superseded version or a tombstone, unless it is nil. Its
+// memory goes with the chunk of the log that it is in.
 func (s *State) forget(id registry.Space, r *record) {
 	if r == nil {
 		return
 	}
 	sp := &s.spaces[id]
-	sp.hist.Delete(r)
-	sp.histBytes -= r.bytes()
-	s.changed |= histChanged << id
+	sp.versions--
+	sp.versionBytes -= r.bytes()
 }

@@ -26,17 +26,17 @@ func TestCompactionIsPaidInInstalments(t *testing.T) {
 	const most = sweepStep + 2
 	rounds := 0
 	for s.swept.next[0].rev <= sp.compacted {
-		before := sp.hist.Len()
+		before := sp.versions
 		put(rounds)
-		if gone := before + 1 - sp.hist.Len(); gone > most {
+		if gone := before + 1 - sp.versions; gone > most {
 			t.Fatalf("one command swept %d versions, more than %d", gone, most)
 		}
 		if rounds++; rounds > n {
-			t.Fatalf("%d commands later %d versions are left", rounds, sp.hist.Len())
+			t.Fatalf("%d commands later %d versions are left", rounds, sp.versions)
 		}
 	}
-	if sp.hist.Len() != rounds {
-		t.Errorf("%d versions are left, of %d superseded since the compaction", sp.hist.Len(), rounds)
+	if sp.versions != rounds {
+		t.Errorf("%d versions are left, of %d superseded since the compaction", sp.versions, rounds)
 	}
 	if rounds > n/sweepStep+1 {
 		t.Errorf("it took %d commands to sweep %d versions", rounds, n)
@@ -58,7 +58,7 @@ func TestSweepKeepsUp(t *testing.T) {
 		s.Apply(&Command{Txn: &registry.Txn{Then: ops}})
 		s.Apply(&Command{Compact: &Compact{Revision: s.spaces[0].rev}})
 	}
-	if left := s.spaces[0].hist.Len(); left > 2000 {
+	if left := s.spaces[0].versions; left > 2000 {
 		t.Errorf("%d versions were not swept", left)
 	}
 }
@@ -89,7 +89,7 @@ func TestSweepHugeCommit(t *testing.T) {
 			}
 		}
 	}
-	if left := s.spaces[0].hist.Len(); left != 2*n { // version 2 and the tombstones
+	if left := s.spaces[0].versions; left != 2*n { // version 2 and the tombstones
 		t.Errorf("%d versions are kept, want %d", left, 2*n)
 	}
 }

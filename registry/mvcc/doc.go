@@ -26,32 +26,31 @@
 // the tombstone of b:
 //
 //	keys   a@5                    the live keys
-//	hist   a@2 a@4  b@3 b@4x      by key and revision: what came before
-//	log    2 3 4 5                by revision: events, each with its record and the one before
+//	log    2 3 4 5                by revision: events, each with its record and the one before:
+//	                              a@2, b@3, a@4 (a@2) b@4x (b@3), a@5 (a@4)
 //	dead   b: 4                   deleted keys
 //	rev 5, compacted never
 //
-// A read of the present looks at keys alone. A read at revision 3 takes from keys
-// what is not newer, which is nothing, and of every other key the newest version
-// in hist that is not newer, unless that is a tombstone: a@2 and b@3.
+// A read of the present looks at keys alone. A read at revision 3 takes, of a key that
+// was written to since, what the first such event found before it, and of every other
+// key what keys has: a@2 and b@3. Readers index the log by key where they need
+// to; see past.go.
 //
 // Compacting at 4 makes revisions below 4 unreadable at once, and what only they
 // needed is garbage: of every commit up to 4, the version that it superseded, and
 // the tombstone it left.
 //
 //	keys   a@5
-//	hist   a@4                    gone: a@2 b@3 b@4x
 //	log    4 5                    4 stays, with what it deleted: a watcher may start there;
 //	                              2 and 3 go when all of their chunk can
 //	dead   b: 4                   stays, for LastChange
 //	rev 5, compacted 4
 //
-// The garbage is not removed by the command that compacts: a long history would
-// stall everybody. Each Apply sweeps a bounded number of events of the log, oldest
-// first, until it reaches the compaction revision. A tombstone is swept after all
-// that it hides, so that every state in between reads the same; readers, hashes
-// and snapshots cannot tell how far sweeping has come. testdata/compact.txt shows
-// it step by step.
+// The garbage is not removed by the command that compacts: counting what a long history
+// held would stall everybody. Each Apply sweeps a bounded number of events of the log, oldest
+// first, until it reaches the compaction revision, and gives up the chunks that are
+// done. Readers, hashes and snapshots cannot tell how far sweeping has come.
+// testdata/compact.txt shows it step by step.
 //
 // # Decisions
 //
@@ -77,26 +76,26 @@
 //
 //   - A record never changes once Publish may have shown it, and its memory is its
 //     own. Readers get views of it.
-//   - keys has exactly one record for each live key; hist has every version that was
-//     superseded, and every tombstone, at or above the compaction revision; garbage
-//     below it is in the order of the log and is hidden by what is above.
+//   - keys has exactly one record for each live key; the log has every version that was
+//     superseded, and every tombstone, above the compaction revision.
 //   - The log is dense: the commit of revision r is at index r-first. The writer
 //     fills slots beyond what readers know of and never touches others.
 //   - dead and keys have no key in common.
 //   - holds has exactly the pairs of a lease and a key of which the key's record says
 //     that it is attached to the lease, or locked by it; those leases exist.
-//   - Whatever fails leaves no trace: a transaction changes only keys and hist before
+//   - Whatever fails leaves no trace: a transaction changes only keys before
 //     it commits, and undo takes that back.
 //   - Nothing that is decided depends on what was swept, published or interned.
 //
 // # Costs
 //
-// n live keys, h versions in hist, k keys in the answer, e events.
+// n live keys, h events in the log, k keys in the answer, e events.
 //
 //	Get                      O(log n)
 //	Range, by key            O(log n + k); counting beyond the limit O(log² n)
 //	Range, sorted otherwise  O(log n + m log m) for m keys in the range
-//	Range, old revision      O(log n + log h + versions in the range), hot keys skipped
+//	Get, old revision        O(log n + h/8192 · log h), the first read of a stretch O(its events · log) once
+//	Range, old revision      as Get, and log(h/8192) for each of k and of the keys written since within it
 //	LastChange               O(keys of the range, live and remembered)
 //	put, delete of a key     O(log n), and copying the path once per publication
 //	transaction              the sum of its operations; undoing it as much

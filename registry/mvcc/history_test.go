@@ -227,7 +227,7 @@ func (h *teller) inside(out *strings.Builder) {
 		fmt.Fprintln(out)
 	}
 	tell("keys", s.keys.Values())
-	tell("hist", s.hist.Items())
+	fmt.Fprintf(out, "past  %d versions, %d bytes\n", s.versions, s.versionBytes)
 	fmt.Fprintf(out, "dead ")
 	s.dead.Scan(func(key string, rev int64) bool {
 		fmt.Fprintf(out, " %s@%d", key, rev)

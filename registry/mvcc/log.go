@@ -40,19 +40,23 @@ type cause struct {
 // never moved; the directory is copied when its front is dropped.
 type commitLog struct {
 	first  int64 // revision of the first slot of chunks[0]
-	chunks []*[chunkLen]slot
+	chunks []*chunk
 }
 
 // at returns the slot of a revision that the log holds.
 func (l *commitLog) at(rev int64) *slot {
 	i := rev - l.first
-	return &l.chunks[i/chunkLen][i%chunkLen]
+	return &l.chunks[i/chunkLen].slots[i%chunkLen]
 }
 
 // append makes room for the commit of revision rev, the one after the last.
 func (l *commitLog) append(rev int64) *slot {
 	if rev-l.first == int64(len(l.chunks))*chunkLen {
-		l.chunks = append(l.chunks, new([chunkLen]slot))
+		c := new(chunk)
+		if n := len(l.chunks); n > 0 {
+			c.number = l.chunks[n-1].number + 1
+		}
+		l.chunks = append(l.chunks, c)
 	}
 	return l.at(rev)
 }

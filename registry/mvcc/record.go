@@ -1,7 +1,6 @@
 package mvcc
 
 import (
-	"strings"
 	"unsafe"
 
 	"herald/registry"
@@ -116,19 +115,6 @@ func (r *record) kvPointer() *registry.KeyValue {
 	}
 	kv := r.kv()
 	return &kv
-}
-
-// probe is a record to search the history with. It borrows key.
-func probe(key string, mod int64) *record {
-	return &record{data: unsafe.StringData(key), keyLen: uint32(len(key)), mod: mod}
-}
-
-// olderFirst orders versions by key, then revision.
-func olderFirst(a, b *record) bool {
-	if c := strings.Compare(a.key(), b.key()); c != 0 {
-		return c < 0
-	}
-	return a.mod < b.mod
 }
 
 // valueString is the value for comparing.

@@ -89,7 +89,7 @@ func (d *decoder) event(s *space, rev int64) (event, error) {
 			return event{}, corrupt("space %v: commit %d deletes key %q, which is not there", s.id, rev, put.rec.key())
 		}
 		e.rec = newTombstone(put.rec.key(), rev)
-		s.keepOld(e.rec)
+		s.outdated(e.rec)
 	} else {
 		e.prev, _ = s.keys.Set(e.rec.key(), e.rec)
 		if e.prev != nil && bytes.Equal(e.prev.value(), e.rec.value()) {
@@ -104,14 +104,9 @@ func (d *decoder) event(s *space, rev int64) (event, error) {
 	}
 	if e.prev != nil {
 		s.bytes -= e.prev.bytes()
-		s.keepOld(e.prev)
+		s.outdated(e.prev)
 	}
 	return e, nil
-}
-
-func (s *space) keepOld(r *record) {
-	s.hist.Set(r)
-	s.histBytes += r.bytes()
 }
 
 // oldestEvent reads an event of the commit at the compaction revision, which the

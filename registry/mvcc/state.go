@@ -46,8 +46,7 @@ const (
 	holdsChanged
 
 	keysChanged change = 1 << 8
-	histChanged change = 1 << 16
-	deadChanged change = 1 << 24
+	deadChanged change = 1 << 16
 )
 
 // New returns an empty state, published.
@@ -63,6 +62,7 @@ func New() *State {
 	}
 	for id := range s.spaces {
 		s.spaces[id] = newSpace(registry.Space(id))
+		s.spaces[id].open = &s.pending[id]
 		s.graves[id] = newGraveyard()
 	}
 	s.Publish()
@@ -178,12 +178,9 @@ func (s *State) Publish() *View {
 	}
 	for id := range v.spaces {
 		to, from := &v.spaces[id], &old.spaces[id]
-		to.keys, to.hist, to.dead = from.keys, from.hist, from.dead
+		to.keys, to.dead, to.open = from.keys, from.dead, nil
 		if s.changed&(keysChanged<<id) != 0 {
 			to.keys = s.spaces[id].keys.Copy()
-		}
-		if s.changed&(histChanged<<id) != 0 {
-			to.hist = s.spaces[id].hist.Copy()
 		}
 		if s.changed&(deadChanged<<id) != 0 {
 			to.dead = s.spaces[id].dead.Copy()

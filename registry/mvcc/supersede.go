@@ -67,7 +67,7 @@ func (s *State) Supersede(floor registry.Revisions, by registry.Origin) error {
 func (s *State) beginAgain(id registry.Space, rev int64) {
 	sp := &s.spaces[id]
 	sp.rev, sp.compacted, sp.restored = rev, rev, rev
-	sp.hist, sp.histBytes = cow.NewTree(olderFirst), 0
+	sp.versions, sp.versionBytes = 0, 0
 	sp.log = commitLog{first: rev}
 	slot := sp.log.append(rev)
 	slot.when, slot.cause = s.when, s.cause

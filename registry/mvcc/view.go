@@ -151,7 +151,7 @@ func (v *View) Size() Size {
 		size.Spaces[id] = SpaceSize{
 			Keys: s.keys.Len(), Bytes: s.bytes,
 			Commits:  s.rev - s.history() + 1,
-			Versions: s.hist.Len(), HistoryBytes: s.histBytes,
+			Versions: s.versions, HistoryBytes: s.versionBytes,
 			Deleted: s.dead.Len(),
 		}
 	}

@@ -8,9 +8,8 @@ import (
 )
 
 // pending is what the command under way has written to one space. The live keys
-// and the history of superseded versions change at once, so that later operations
-// of a transaction see it; everything else waits for commit. Undoing puts the
-// two back from events.
+// change at once, so that later operations of a transaction see it; everything else
+// waits for commit. Undoing puts the keys back from events.
 type pending struct {
 	wrote bool
 	// events has one event for each key written, in order of the first write. A
@@ -122,7 +121,6 @@ func (s *State) wrote(id registry.Space, rec, prev *record) {
 	default:
 		rec.create, rec.version = prev.create, prev.version+1
 		p.add(event{rec: rec, prev: prev})
-		s.supersede(id, prev)
 	}
 }
 
@@ -140,13 +138,6 @@ func (s *State) remove(id registry.Space, prev *record) {
 		return
 	}
 	p.add(event{rec: tomb, prev: prev})
-	s.supersede(id, prev)
-}
-
-// supersede keeps a version that is no longer live for reads at old revisions.
-func (s *State) supersede(id registry.Space, r *record) {
-	s.spaces[id].hist.Set(r)
-	s.changed |= histChanged << id
 }
 
 // undo takes back everything since the last commit.
@@ -162,7 +153,6 @@ func (s *State) undo() {
 				continue
 			}
 			sp.keys.Set(e.prev.key(), e.prev)
-			sp.hist.Delete(e.prev)
 		}
 		p.reset()
 	}
@@ -212,11 +202,10 @@ func (s *State) settle(id registry.Space, e event) {
 	sp := &s.spaces[id]
 	if e.prev != nil {
 		sp.bytes -= e.prev.bytes()
-		sp.histBytes += e.prev.bytes()
+		sp.outdated(e.prev)
 	}
 	if e.rec.deleted() {
-		s.supersede(id, e.rec)
-		sp.histBytes += e.rec.bytes()
+		sp.outdated(e.rec)
 		s.graves[id].bury(sp, e.rec.key(), e.rec.mod, s.maxDead)
 		s.changed |= deadChanged << id
 	} else {
@@ -226,6 +215,12 @@ func (s *State) settle(id registry.Space, e event) {
 		}
 	}
 	s.moveHolds(id, e)
+}
+
+// outdated counts a version that is no longer live, or a tombstone.
+func (s *space) outdated(r *record) {
+	s.versions++
+	s.versionBytes += r.bytes()
 }
 
 // moveHolds brings the leases' lists of keys in line with one event.
