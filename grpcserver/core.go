@@ -19,12 +19,14 @@ type core struct {
 	version  string            // Herald's own
 	log      *slog.Logger
 
+	leaders      *leaderWatch
 	member       uint64
 	clusterKnown atomic.Uint64
 
-	// stopping ends when the door does, and with it every stream.
+	// stopping ends when the door does, and with it every stream that would not by itself; its
+	// cause is what their clients are told.
 	stopping context.Context
-	stop     context.CancelFunc
+	stop     context.CancelCauseFunc
 	// background are the goroutines that live as long as the door.
 	background sync.WaitGroup
 }
@@ -32,8 +34,9 @@ type core struct {
 func newCore(config Config, h *plugin.Host) *core {
 	c := &core{
 		config: config, store: h.Store, cluster: h.Cluster, operator: h.Operator, version: h.Version, log: h.Log,
-		member: memberID(h.Cluster.Status().ID),
+		leaders: newLeaderWatch(h.Cluster),
+		member:  memberID(h.Cluster.Status().ID),
 	}
-	c.stopping, c.stop = context.WithCancel(context.Background())
+	c.stopping, c.stop = context.WithCancelCause(context.Background())
 	return c
 }

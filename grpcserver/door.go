@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 
 	"herald/registry/plugin"
@@ -66,6 +67,7 @@ func (d *Door) Addresses() []plugin.Address {
 
 // Run implements plugin.Door.
 func (d *Door) Run(ctx context.Context) error {
+	d.core.background.Go(func() { d.core.leaders.run(d.core.stopping) })
 	served := make(chan error, 4)
 	serve := func(f func() error) { go func() { served <- f() }() }
 	serve(d.splitter.accept)
@@ -80,7 +82,7 @@ func (d *Door) Run(ctx context.Context) error {
 		running--
 	case <-ctx.Done():
 	}
-	d.core.stop() // streams end now; they would hold the shutdown up
+	d.core.stop(rpctypes.ErrGRPCStopped) // streams end now; they would hold the shutdown up
 	d.shutdown(ctx)
 	for ; running > 0; running-- {
 		err := <-served

@@ -24,7 +24,18 @@ func (c *core) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h
 	if err := c.admit(ctx); err != nil {
 		return err
 	}
-	return statusOf(handle(srv, &calledStream{ss, withCaller(ctx)}))
+	ctx, cancel := c.streamContext(withCaller(ctx))
+	defer cancel()
+	return streamStatus(ctx, handle(srv, &calledStream{ss, ctx}))
+}
+
+// streamStatus is the error of a stream as its client is told it: why the door ended its
+// context, if the door did.
+func streamStatus(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return statusOf(context.Cause(ctx))
+	}
+	return statusOf(err)
 }
 
 // calledStream is a stream whose context says who calls.
