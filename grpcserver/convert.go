@@ -1,6 +1,8 @@
 package grpcserver
 
 import (
+	"unsafe"
+
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"herald/registry"
@@ -8,8 +10,12 @@ import (
 
 // keyRange is a range of keys in etcd's notation, which is the registry's.
 func keyRange(key, end []byte) registry.KeyRange {
-	return registry.KeyRange{Start: string(key), End: string(end)}
+	return registry.KeyRange{Start: text(key), End: text(end)}
 }
+
+// text is bytes of a request as a string, in the same memory: a request is changed by
+// nobody once it was read.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // fillKV makes kv what a key is. It shares the value.
 func fillKV(kv *mvccpb.KeyValue, from *registry.KeyValue) *mvccpb.KeyValue {

@@ -9,8 +9,8 @@ import (
 	"herald/registry"
 )
 
-// Put writes one key.
-func (s *kvService) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
+// answerPut writes one key.
+func (s *kvService) answerPut(ctx context.Context, r *pb.PutRequest) (*putAnswer, error) {
 	if err := checkPut(r); err != nil {
 		return nil, err
 	}
@@ -19,13 +19,9 @@ func (s *kvService) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse,
 	if err != nil {
 		return nil, err
 	}
-	answer := new(struct {
-		response pb.PutResponse
-		header   pb.ResponseHeader
-	})
-	answer.response.Header = s.header(&answer.header, res.Revision)
-	answer.response.PrevKv = prevKV(res.Prev)
-	return &answer.response, nil
+	a := &putAnswer{prev: res.Prev}
+	s.header(&a.header, res.Revision)
+	return a, nil
 }
 
 // checkPut says what is wrong with a put in itself.
@@ -45,7 +41,7 @@ func checkPut(r *pb.PutRequest) error {
 // knows on a key start anew, as with that API's own put.
 func putRequest(r *pb.PutRequest) registry.PutRequest {
 	return registry.PutRequest{
-		Key:       string(r.Key),
+		Key:       text(r.Key),
 		Value:     r.Value,
 		Lease:     registry.LeaseID(r.Lease),
 		KeepValue: r.IgnoreValue,

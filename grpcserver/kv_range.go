@@ -9,8 +9,8 @@ import (
 	"herald/registry"
 )
 
-// Range reads keys.
-func (s *kvService) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+// answerRange reads keys.
+func (s *kvService) answerRange(ctx context.Context, r *pb.RangeRequest) (*rangeAnswer, error) {
 	if err := checkRange(r); err != nil {
 		return nil, err
 	}
@@ -18,12 +18,9 @@ func (s *kvService) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRes
 	if err != nil {
 		return nil, err
 	}
-	answer := new(struct {
-		response pb.RangeResponse
-		header   pb.ResponseHeader
-	})
-	answer.response.Header = s.header(&answer.header, res.Revision)
-	return fillRange(&answer.response, &res), nil
+	a := &rangeAnswer{result: res}
+	s.header(&a.header, res.Revision)
+	return a, nil
 }
 
 // checkRange says what is wrong with a read in itself.
