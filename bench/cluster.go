@@ -154,48 +154,56 @@ func (s *server) lastWords() string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// leaderFirst are the servers' endpoints, the leader's first: what is asked over one connection is asked of the leader, of
-// whichever peer.
-func (c *cluster) leaderFirst(ctx context.Context) ([]string, error) {
+// lead is who leads a cluster.
+type lead struct {
+	endpoints []string // the leader's first, then the followers'
+	term      uint64   // grows with each election
+}
+
+// lead asks every server. One that is alone is not asked.
+func (c *cluster) lead(ctx context.Context) (lead, error) {
 	if len(c.servers) == 1 {
-		return []string{c.servers[0].endpoint}, nil
+		return lead{endpoints: []string{c.servers[0].endpoint}}, nil
 	}
+	var l lead
 	var followers []string
-	leader := ""
 	for _, s := range c.servers {
 		conn, err := dial(ctx, s.endpoint)
 		if err != nil {
-			return nil, err
+			return lead{}, err
 		}
 		status, err := conn.Status(ctx, s.endpoint)
 		conn.Close()
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("ask %s whether it leads: %w", s.name, err)
-		case status.Leader == status.Header.MemberId:
-			leader = s.endpoint
-		default:
+		if err != nil {
+			return lead{}, fmt.Errorf("ask %s who leads: %w", s.name, err)
+		}
+		l.term = max(l.term, status.RaftTerm)
+		if status.Leader == status.Header.MemberId {
+			l.endpoints = append(l.endpoints, s.endpoint)
+		} else {
 			followers = append(followers, s.endpoint)
 		}
 	}
-	if leader == "" {
-		return nil, fmt.Errorf("%s: no server says that it leads", c.peer)
+	if len(l.endpoints) != 1 {
+		return lead{}, fmt.Errorf("%d servers say that they lead", len(l.endpoints))
 	}
-	return append([]string{leader}, followers...), nil
+	l.endpoints = append(l.endpoints, followers...)
+	return l, nil
 }
 
-// connections are some to each server of a cluster, in turn, the leader's first.
+// connections are some to each server of a cluster, in turn, the leader's first: what is asked over one alone is asked
+// of the leader, of whichever peer.
 type connections []*clientv3.Client
 
 // connect opens n connections. The caller closes them.
 func (c *cluster) connect(ctx context.Context, n int) (connections, error) {
-	endpoints, err := c.leaderFirst(ctx)
+	l, err := c.lead(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all connections
 	for i := range n {
-		conn, err := dial(ctx, endpoints[i%len(endpoints)])
+		conn, err := dial(ctx, l.endpoints[i%len(l.endpoints)])
 		if err != nil {
 			all.close()
 			return nil, err

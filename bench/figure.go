@@ -12,8 +12,8 @@ type figure struct {
 // result is what one round gave.
 type result struct {
 	figures []figure
-	missing int    // deliveries that never came
-	note    string // what went wrong without ending the round
+	missing int      // deliveries that never came
+	notes   []string // what went wrong without ending the round
 }
 
 // comparison is one load as all peers bore it, round by round.

@@ -176,7 +176,7 @@ func (w closedWork) round(ctx context.Context, c *cluster, s *settings, clients 
 	r.figures = append(r.figures, before.figures(after, ops, "request")...)
 	r.figures = append(r.figures, figure{"failed", "requests", float64(t.failed)})
 	if t.failure != nil {
-		r.note = fmt.Sprintf("%d requests failed, the first with: %v", t.failed, t.failure)
+		r.notes = append(r.notes, fmt.Sprintf("%d requests failed while measured, the first of all with: %v", t.failed, t.failure))
 	}
 	return r, nil
 }

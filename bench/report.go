@@ -19,8 +19,8 @@ import (
 type report struct {
 	Peers       []reportedPeer `json:"peers"`
 	Processors  int            `json:"processors"`
-	SyncMicros  float64        `json:"sync_us"` // median of writing 4 KiB and syncing them
-	Seconds     float64        `json:"seconds"`
+	SyncMicros  float64        `json:"sync_us"`   // median of writing 4 KiB and syncing them
+	Arguments   []string       `json:"arguments"` // of the command line
 	Begun       time.Time      `json:"begun"`
 	Comparisons []comparison   `json:"comparisons"`
 }
@@ -32,7 +32,7 @@ type reportedPeer struct {
 
 // newReport finds out what is compared and where.
 func newReport(ctx context.Context, s *settings) (*report, error) {
-	r := &report{Processors: runtime.NumCPU(), Seconds: s.window.Seconds(), Begun: time.Now().UTC()}
+	r := &report{Processors: runtime.NumCPU(), Arguments: s.arguments, Begun: time.Now().UTC()}
 	for _, p := range s.peers {
 		v, err := p.version(ctx)
 		if err != nil {
@@ -98,8 +98,9 @@ func (r *report) writeHead(out io.Writer) {
 	for _, p := range r.Peers {
 		fmt.Fprintf(out, "- %s: %s\n", p.Name, p.Version)
 	}
-	fmt.Fprintf(out, "- %d processors, shared by the servers and what asks them; 4 KiB are on the disk in %s µs; rounds of %g s, from %s\n",
-		r.Processors, number(r.SyncMicros), r.Seconds, r.Begun.Format("2006-01-02 15:04 MST"))
+	fmt.Fprintf(out, "- %d processors, shared by the servers and what asks them; 4 KiB are on the disk in %s µs; %s\n",
+		r.Processors, number(r.SyncMicros), r.Begun.Format("2006-01-02 15:04 MST"))
+	fmt.Fprintf(out, "- `%s`\n", strings.Join(append([]string{"bench"}, r.Arguments...), " "))
 	fmt.Fprintf(out, "\nEach cell is the median, and each round's figure in the order they were made. The ratio is of the medians, %s.\n\n", r.ratioOf())
 	head, line := "| Nodes | Load | Clients | |", "|---|---|---|---|"
 	for _, p := range r.Peers {

@@ -21,7 +21,7 @@ func sampleReport() (*report, *comparison) {
 			{{"throughput", "ops/s", 10000}, {"failed", "requests", 0}, {"lost", "deliveries", 0}}},
 	})
 	return &report{
-		Peers: []reportedPeer{{"herald", "herald 1"}, {"etcd", "etcd 3.4"}}, Processors: 2, SyncMicros: 150, Seconds: 5,
+		Peers: []reportedPeer{{"herald", "herald 1"}, {"etcd", "etcd 3.4"}}, Processors: 2, SyncMicros: 150, Arguments: []string{"-nodes", "3"},
 		Begun: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC), Comparisons: []comparison{c},
 	}, &c
 }
@@ -33,7 +33,8 @@ func TestTable(t *testing.T) {
 	c.write(&b)
 	const want = `- herald: herald 1
 - etcd: etcd 3.4
-- 2 processors, shared by the servers and what asks them; 4 KiB are on the disk in 150 µs; rounds of 5 s, from 2026-11-23 02:00 UTC
+- 2 processors, shared by the servers and what asks them; 4 KiB are on the disk in 150 µs; 2026-11-23 02:00 UTC
+- ` + "`bench -nodes 3`" + `
 
 Each cell is the median, and each round's figure in the order they were made. The ratio is of the medians, herald to etcd.
 

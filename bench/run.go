@@ -73,17 +73,37 @@ func compareRounds(ctx context.Context, s *settings, w work, clusters []*cluster
 	for n := range s.rounds {
 		for p, c := range clusters {
 			fmt.Fprintf(progress, "%s of %d, %d nodes, round %d of %d: %s\n", w.name(), size, len(c.servers), n+1, s.rounds, c.peer)
-			got, err := w.round(ctx, c, s, size)
+			got, err := oneRound(ctx, s, w, c, size)
 			if err != nil {
 				return made, fmt.Errorf("%s of %d, %s of %d: %w", w.name(), size, c.peer, len(c.servers), err)
 			}
 			rounds[p] = append(rounds[p], got.figures)
 			made.missing += got.missing
-			if got.note != "" {
-				made.Notes = append(made.Notes, fmt.Sprintf("%s, round %d: %s", c.peer, n+1, got.note))
+			for _, note := range got.notes {
+				made.Notes = append(made.Notes, fmt.Sprintf("%s, round %d: %s", c.peer, n+1, note))
 			}
 		}
 	}
 	made.Rows = compare(rounds)
 	return made, nil
+}
+
+// oneRound notes an election in the middle of a round, which is then not one of what it seems to be.
+func oneRound(ctx context.Context, s *settings, w work, c *cluster, size int) (result, error) {
+	before, err := c.lead(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	got, err := w.round(ctx, c, s, size)
+	if err != nil {
+		return result{}, err
+	}
+	after, err := c.lead(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	if before.term != after.term {
+		got.notes = append(got.notes, "an election in the middle of it")
+	}
+	return got, nil
 }

@@ -22,6 +22,8 @@ type settings struct {
 	dir   string // where the servers' data is, below directories of their own
 	json  string // file for the figures; none if empty
 
+	arguments []string // of the command line
+
 	nodes   []int
 	clients []int
 	conns   int // most connections of a round
@@ -56,7 +58,7 @@ type work interface {
 
 // parse reads the command line. What is wrong with it is in the error.
 func parse(args []string, out io.Writer) (*settings, error) {
-	s := new(settings)
+	s := &settings{arguments: args}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(out)
 	peers := f.String("peers", "herald,etcd", "what to compare, of herald and etcd; one of them twice shows how much two runs of the same differ")

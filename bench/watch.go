@@ -5,15 +5,11 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 const (
 	// writers are how many puts of a round are under way at most.
 	writers = 64
-	// watchersTimeout is how long it may take until all watchers of a round are there.
-	watchersTimeout = time.Minute
 	// deliveredTimeout is how long the last deliveries may take after the last put was answered. What has not come then counts
 	// as lost.
 	deliveredTimeout = time.Minute
@@ -49,74 +45,77 @@ func (w watchWork) fanOut() int { return w.watchers / w.groups() }
 // key is what watcher i watches if it watches one of its own, and what write i puts.
 func (w watchWork) key(i int) string { return fmt.Sprintf("%s%08d", watchedPrefix, i%w.watchers) }
 
-func (w watchWork) round(ctx context.Context, c *cluster, s *settings, _ int) (result, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	conns, err := c.connect(ctx, s.conns)
-	if err != nil {
-		return result{}, err
-	}
-	defer conns.close()
-	idle, err := takeSample(c.pids())
-	if err != nil {
-		return result{}, err
-	}
+// watchRound is one round of a watchWork.
+type watchRound struct {
+	watchWork
+	*settings
+	cluster  *cluster
+	toWatch  connections
+	toWrite  connections // their own, as writers are seldom those who watch
+	book     *ledger
+	watching *watching
 
-	book := newLedger(int(int64(w.rate) * int64(s.window) / int64(time.Second)))
-	watching, err := w.watch(ctx, conns, s, book)
-	if err != nil {
-		return result{}, err
-	}
-	before, err := takeSample(c.pids())
-	if err != nil {
-		return result{}, err
-	}
-	start := book.now()
-	written, err := w.write(ctx, conns, s, book, watching)
-	if err != nil {
-		return result{}, err
-	}
-	wrote := book.now()
-	if _, err := watching.until(watching.delivered, int64(written*w.fanOut()), deliveredTimeout); err != nil {
-		return result{}, err
-	}
-	after, err := takeSample(c.pids())
-	if err != nil {
-		return result{}, err
-	}
-	cancel()
-	sum, err := watching.end()
-	if err != nil {
-		return result{}, err
-	}
-	missing, err := w.verify(book, written, watching.streams)
-	if err != nil {
-		return result{}, err
-	}
-	delivered := float64(sum.sinceSent.n)
-	r := result{missing: missing}
-	r.figures = append(r.figures,
-		figure{"writes", "a second", float64(written) / seconds64(wrote-start)},
-		figure{"deliveries", "a second", delivered / seconds64(max(sum.last.Load()-start, 1))},
-		figure{"put to delivery p50", "ms", millis(sum.sinceSent.quantile(0.50))},
-		figure{"put to delivery p99", "ms", millis(sum.sinceSent.quantile(0.99))},
-		figure{"put to delivery max", "ms", millis(sum.sinceSent.longest)},
-		figure{"answer to delivery p99", "ms", millis(sum.sinceAnswer.quantile(0.99))},
-		figure{"memory without watchers", "MB", megabytes(idle.resident)},
-		figure{"memory with watchers", "MB", megabytes(before.resident)},
-	)
-	r.figures = append(r.figures, before.figures(after, delivered, "delivery")...)
-	r.figures = append(r.figures, figure{"lost", "deliveries", float64(missing)})
-	if missing > 0 {
-		r.note = fmt.Sprintf("%d deliveries had not come %v after the last write", missing, deliveredTimeout)
-	}
-	return r, nil
+	idle, before, after sample // without watchers, with them, and once everything is delivered
+	begun, ended        int64  // the writes, as the ledger counts
+	written             int
 }
 
-func seconds64(nanos int64) float64 { return time.Duration(nanos).Seconds() }
+func (w watchWork) round(ctx context.Context, c *cluster, s *settings, _ int) (result, error) {
+	toWatch, err := c.connect(ctx, s.conns)
+	if err != nil {
+		return result{}, err
+	}
+	defer toWatch.close()
+	toWrite, err := c.connect(ctx, min(writers, s.conns))
+	if err != nil {
+		return result{}, err
+	}
+	defer toWrite.close()
+	r := &watchRound{
+		watchWork: w, settings: s, cluster: c, toWatch: toWatch, toWrite: toWrite, watching: newWatching(ctx),
+		book: newLedger(int(int64(w.rate) * int64(s.window) / int64(time.Second))),
+	}
+	err = r.load(ctx)
+	// A stream that failed is why the rest did.
+	if failed := r.watching.end(); failed != nil {
+		err = failed
+	}
+	if err != nil {
+		return result{}, err
+	}
+	missing, err := w.verify(r.book, r.written, r.watching.streams)
+	if err != nil {
+		return result{}, err
+	}
+	return r.result(missing), nil
+}
 
-// write makes the writes of a round and returns how many. All are answered then.
-func (w watchWork) write(ctx context.Context, conns connections, s *settings, book *ledger, watching *watching) (int, error) {
+// load makes the watchers, writes, and waits until everything is delivered or enough time has passed.
+func (r *watchRound) load(ctx context.Context) (err error) {
+	pids := r.cluster.pids()
+	if r.idle, err = takeSample(pids); err != nil {
+		return err
+	}
+	if err = r.watch(ctx); err != nil {
+		return err
+	}
+	if r.before, err = takeSample(pids); err != nil {
+		return err
+	}
+	r.begun = r.book.now()
+	if r.written, err = r.write(ctx); err != nil {
+		return err
+	}
+	r.ended = r.book.now()
+	if _, err = r.watching.until(r.watching.delivered, int64(r.written*r.fanOut()), deliveredTimeout); err != nil {
+		return err
+	}
+	r.after, err = takeSample(pids)
+	return err
+}
+
+// write makes the writes and returns how many. All are answered then.
+func (r *watchRound) write(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	numbers := make(chan int)
@@ -124,14 +123,14 @@ func (w watchWork) write(ctx context.Context, conns connections, s *settings, bo
 	for i := range writers {
 		wg.Go(func() {
 			for number := range numbers {
-				if err := w.put(ctx, conns.of(i), s, book, number); err != nil {
+				if err := r.put(ctx, i, number); err != nil {
 					cancel(fmt.Errorf("write %d: %w", number, err))
 				}
 			}
 		})
 	}
-	p := pacer{rate: w.rate, window: s.window, limit: len(book.writes), mayGo: func(i int) bool {
-		return int64(i-s.ahead)*int64(w.fanOut()) < watching.delivered()
+	p := pacer{rate: r.rate, window: r.window, limit: len(r.book.writes), mayGo: func(i int) bool {
+		return int64(i-r.ahead)*int64(r.fanOut()) < r.watching.delivered()
 	}}
 	written := p.run(ctx, numbers)
 	close(numbers)
@@ -139,14 +138,15 @@ func (w watchWork) write(ctx context.Context, conns connections, s *settings, bo
 	return written, context.Cause(ctx)
 }
 
-func (w watchWork) put(ctx context.Context, conn *clientv3.Client, s *settings, book *ledger, number int) error {
-	book.writes[number].sent.Store(book.now())
-	resp, err := conn.Put(ctx, w.key(number), valueOf(number, s.value))
+func (r *watchRound) put(ctx context.Context, writer, number int) error {
+	entry := &r.book.writes[number]
+	entry.sent.Store(r.book.now())
+	resp, err := r.toWrite.of(writer).Put(ctx, r.key(number), valueOf(number, r.value))
 	if err != nil {
 		return err
 	}
-	book.writes[number].answered.Store(book.now())
-	book.writes[number].revision.Store(resp.Header.Revision)
+	entry.answered.Store(r.book.now())
+	entry.revision.Store(resp.Header.Revision)
 	return nil
 }
 
@@ -162,4 +162,27 @@ func (w watchWork) verify(book *ledger, written int, streams []*stream) (missing
 		missing += n
 	}
 	return missing, nil
+}
+
+func (r *watchRound) result(missing int) result {
+	saw := r.watching.sum()
+	delivered := float64(saw.sinceSent.n)
+	made := result{missing: missing, figures: []figure{
+		{"writes", "a second", float64(r.written) / time.Duration(r.ended-r.begun).Seconds()},
+		{"deliveries", "a second", delivered / time.Duration(max(saw.last.Load()-r.begun, 1)).Seconds()},
+		{"put to delivery p50", "ms", millis(saw.sinceSent.quantile(0.50))},
+		{"put to delivery p99", "ms", millis(saw.sinceSent.quantile(0.99))},
+		{"put to delivery max", "ms", millis(saw.sinceSent.longest)},
+		{"answer to delivery p50", "ms", millis(saw.sinceAnswer.quantile(0.50))},
+		{"answer to delivery p99", "ms", millis(saw.sinceAnswer.quantile(0.99))},
+		{"answer to delivery max", "ms", millis(saw.sinceAnswer.longest)},
+		{"memory without watchers", "MB", megabytes(r.idle.resident)},
+		{"memory with watchers", "MB", megabytes(r.before.resident)},
+	}}
+	made.figures = append(made.figures, r.before.figures(r.after, delivered, "delivery")...)
+	made.figures = append(made.figures, figure{"lost", "deliveries", float64(missing)})
+	if missing > 0 {
+		made.notes = append(made.notes, fmt.Sprintf("%d deliveries had not come %v after the last write", missing, deliveredTimeout))
+	}
+	return made
 }

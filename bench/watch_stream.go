@@ -13,16 +13,19 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
+// watchersTimeout is how long it may take until all watchers of a round are there.
+const watchersTimeout = time.Minute
+
 // watching is a round's watchers, spread over streams. The streams are used below clientv3, whose goroutine and buffer for
 // each of ten thousand watchers would cost more than what is measured.
 //
-// It owns a goroutine for each stream, which ends with the context that they were made with.
+// It owns a goroutine for each stream, until end.
 type watching struct {
 	streams []*stream
 	created atomic.Int64
 	reading sync.WaitGroup
+	ctx     context.Context // of the streams; the first failure ends it, and is its cause
 	fail    context.CancelCauseFunc
-	failed  context.Context
 }
 
 // stream is one of them. Its goroutine alone uses what is not atomic, until it has ended.
@@ -35,38 +38,52 @@ type stream struct {
 	last        atomic.Int64 // when the last delivery was, as the ledger counts
 }
 
-// watch makes all watchers of a round, from the revision after the present one, and waits until they are there.
-func (w watchWork) watch(ctx context.Context, conns connections, s *settings, book *ledger) (*watching, error) {
-	present, err := conns.of(0).Get(ctx, watchedPrefix)
-	if err != nil {
-		return nil, err
-	}
+// newWatching has no streams yet. The caller ends it.
+func newWatching(ctx context.Context) *watching {
 	all := new(watching)
-	all.failed, all.fail = context.WithCancelCause(ctx)
-	for n := range min(s.streams, w.watchers) {
-		api, err := pb.NewWatchClient(conns.of(n).ActiveConnection()).Watch(ctx)
-		if err != nil {
-			return nil, err
-		}
-		st := &stream{book: book, receipts: map[int]*receipt{}}
-		all.streams = append(all.streams, st)
+	all.ctx, all.fail = context.WithCancelCause(ctx)
+	return all
+}
+
+// watch makes all watchers, from the revision after the present one, and waits until they are there.
+func (r *watchRound) watch(ctx context.Context) error {
+	present, err := r.toWatch.of(0).Get(ctx, watchedPrefix)
+	if err != nil {
+		return err
+	}
+	streams := min(r.streams, r.watchers)
+	for n := range streams {
+		st := &stream{book: r.book, receipts: map[int]*receipt{}}
 		var requests []*pb.WatchRequest
-		for i := n; i < w.watchers; i += min(s.streams, w.watchers) {
+		for i := n; i < r.watchers; i += streams {
 			st.receipts[i] = new(receipt)
-			requests = append(requests, w.request(i, present.Header.Revision+1))
+			requests = append(requests, r.request(i, present.Header.Revision+1))
 		}
-		all.reading.Go(func() { all.read(st, api) })
-		for _, r := range requests {
-			if err := api.Send(r); err != nil {
-				return nil, fmt.Errorf("make watchers: %w", err)
-			}
+		if err := r.watching.open(st, r.toWatch.of(n), requests); err != nil {
+			return fmt.Errorf("make watchers: %w", err)
 		}
 	}
-	there, err := all.until(all.created.Load, int64(w.watchers), watchersTimeout)
-	if err == nil && there < int64(w.watchers) {
-		err = fmt.Errorf("only %d of %d watchers are there after %v", there, w.watchers, watchersTimeout)
+	there, err := r.watching.until(r.watching.created.Load, int64(r.watchers), watchersTimeout)
+	if err == nil && there < int64(r.watchers) {
+		err = fmt.Errorf("only %d of %d watchers are there after %v", there, r.watchers, watchersTimeout)
 	}
-	return all, err
+	return err
+}
+
+// open begins a stream and asks for its watchers.
+func (all *watching) open(st *stream, conn *clientv3.Client, requests []*pb.WatchRequest) error {
+	api, err := pb.NewWatchClient(conn.ActiveConnection()).Watch(all.ctx)
+	if err != nil {
+		return err
+	}
+	all.streams = append(all.streams, st)
+	all.reading.Go(func() { all.read(st, api) })
+	for _, r := range requests {
+		if err := api.Send(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // request asks for watcher i. Its id is of our choosing, so that a delivery says whose it is.
@@ -145,23 +162,29 @@ func (all *watching) until(count func() int64, want int64, timeout time.Duration
 		if n >= want || time.Since(begin) >= timeout {
 			return n, nil
 		}
-		if !pause(all.failed, time.Millisecond) {
-			return n, context.Cause(all.failed)
+		if !pause(all.ctx, time.Millisecond) {
+			return n, context.Cause(all.ctx)
 		}
 	}
 }
 
-// end waits for the streams to end, whose context the caller has cancelled, and sums up what came.
-func (all *watching) end() (*stream, error) {
+// end ends the streams and waits for them. It returns why they failed, if they did.
+func (all *watching) end() error {
+	all.fail(nil) // of which the cause is context.Canceled, unless there was one before
 	all.reading.Wait()
-	if err := context.Cause(all.failed); !errors.Is(err, context.Canceled) {
-		return nil, err
+	if err := context.Cause(all.ctx); !errors.Is(err, context.Canceled) {
+		return err
 	}
+	return nil
+}
+
+// sum is what all streams saw. They have ended.
+func (all *watching) sum() *stream {
 	sum := new(stream)
 	for _, st := range all.streams {
 		sum.sinceSent.merge(&st.sinceSent)
 		sum.sinceAnswer.merge(&st.sinceAnswer)
 		sum.last.Store(max(sum.last.Load(), st.last.Load()))
 	}
-	return sum, nil
+	return sum
 }
