@@ -195,6 +195,11 @@ func TestLeaderWithAHungDiskYields(t *testing.T) {
 		if err != nil || len(res.KVs) != 1 || res.Age < time.Second {
 			t.Errorf("stale read of the server with the hung disk: %+v, %v", res, err)
 		}
+		within, err := c.stores[old].Txn(t.Context(), registry.Txn{Then: []registry.Op{
+			{Range: &registry.RangeRequest{KeyRange: registry.One("before"), Consistency: registry.Stale}}}})
+		if err != nil || len(within.Results[0].Range.KVs) != 1 {
+			t.Errorf("transaction of stale reads on the server with the hung disk: %+v, %v", within, err)
+		}
 		if err := c.stores[old].transport.InstallSnapshot(c.servers[now].ID, c.servers[now].Address, nil, nil, nil); !errors.Is(err, errMuted) {
 			t.Errorf("it sends a snapshot: %v", err)
 		}

@@ -459,6 +459,12 @@ func (s *Store) Range(ctx context.Context, r registry.RangeRequest) (registry.Ra
 // Txn implements registry.Store.
 func (s *Store) Txn(ctx context.Context, t registry.Txn) (registry.TxnResult, error) {
 	if !t.Writes() {
+		if t.Freshness() == registry.Stale {
+			if err := s.enter(ctx); err != nil {
+				return registry.TxnResult{}, err
+			}
+			return s.machine.View().ReadTxn(t)
+		}
 		v, err := s.linearView(ctx)
 		if err != nil {
 			return registry.TxnResult{}, err

@@ -203,3 +203,24 @@ func TestPutAndDelete(t *testing.T) {
 		t.Errorf("delete: %v", err)
 	}
 }
+
+func TestFreshnessOfTransactions(t *testing.T) {
+	stale := Op{Range: &RangeRequest{Consistency: Stale}}
+	fresh := Op{Range: &RangeRequest{}}
+	nest := func(t Txn) Op { return Op{Txn: &t} }
+	for _, tc := range []struct {
+		what string
+		txn  Txn
+		want Consistency
+	}{
+		{"compares alone", Txn{Compare: []Compare{{}}}, Linearizable},
+		{"stale reads", Txn{Then: []Op{stale}, Else: []Op{stale, stale}}, Stale},
+		{"one fresh read", Txn{Then: []Op{stale}, Else: []Op{stale, fresh}}, Linearizable},
+		{"a stale read within", Txn{Then: []Op{nest(Txn{Else: []Op{stale}})}}, Stale},
+		{"a fresh read within", Txn{Then: []Op{stale, nest(Txn{Else: []Op{fresh}})}}, Linearizable},
+	} {
+		if got := tc.txn.Freshness(); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.what, got, tc.want)
+		}
+	}
+}

@@ -13,7 +13,7 @@ type Store interface {
 	Range(ctx context.Context, r RangeRequest) (RangeResult, error)
 	// Txn applies a transaction; once it returns without error, what it wrote is
 	// durable on a quorum and visible to every linearizable read. A
-	// transaction that does not write reads linearizably instead.
+	// transaction that does not write reads instead, as Txn.Freshness says.
 	// ErrTooLarge, ErrKeyNotFound, ErrLeaseNotFound, *RequireError,
 	// ErrResourceExhausted, and the errors of Range.
 	Txn(ctx context.Context, t Txn) (TxnResult, error)

@@ -163,6 +163,34 @@ func (t *Txn) Writes() bool {
 	return writes(t.Then) || writes(t.Else)
 }
 
+// Freshness is how fresh the state must be that a transaction which does not write
+// reads: Stale if it has reads and each of either branch, nested ones included, is
+// Stale. Compares have no say in it, as etcd has it.
+func (t *Txn) Freshness() Consistency {
+	if any, all := staleReads(t.Then, t.Else); any && all {
+		return Stale
+	}
+	return Linearizable
+}
+
+// staleReads says whether there are reads, and whether all of them are Stale.
+func staleReads(branches ...[]Op) (any, all bool) {
+	all = true
+	for _, ops := range branches {
+		for i := range ops {
+			switch op := &ops[i]; {
+			case op.Range != nil:
+				any = true
+				all = all && op.Range.Consistency == Stale
+			case op.Txn != nil:
+				some, every := staleReads(op.Txn.Then, op.Txn.Else)
+				any, all = any || some, all && every
+			}
+		}
+	}
+	return any, all
+}
+
 func writes(ops []Op) bool {
 	for i := range ops {
 		if ops[i].Put != nil || ops[i].Delete != nil || ops[i].Txn != nil && ops[i].Txn.Writes() {

@@ -96,7 +96,7 @@ func (m *Memory) Range(ctx context.Context, r registry.RangeRequest) (registry.R
 // Txn is part of registry.Store.
 func (m *Memory) Txn(ctx context.Context, t registry.Txn) (registry.TxnResult, error) {
 	if !t.Writes() {
-		v, err := m.view(ctx, registry.Linearizable)
+		v, err := m.view(ctx, t.Freshness())
 		if err != nil {
 			return registry.TxnResult{}, err
 		}

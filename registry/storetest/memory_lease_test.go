@@ -142,6 +142,11 @@ func TestOutage(t *testing.T) {
 		}
 		one.Consistency = registry.Stale
 		s.equal("a stale read", showKVs(s.read(one).KVs), "a=1")
+		within, err := m.Txn(t.Context(), registry.Txn{Then: []registry.Op{{Range: &one}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.equal("a transaction of stale reads", showKVs(within.Results[0].Range.KVs), "a=1")
 
 		ready := errors.New("has not returned")
 		go func() { ready = m.WaitReady(s.ctx) }()
