@@ -14,6 +14,10 @@ type Config struct {
 	Address   string   `config:"address" usage:"address to serve etcd's API on, gRPC and HTTP on one port"`
 	Advertise []string `config:"advertise" usage:"URLs that clients reach this server's etcd API at; default: from address"`
 
+	CertFile     string `config:"cert_file" usage:"certificate to speak TLS with, PEM, intermediates included; with key_file; default: no TLS"`
+	KeyFile      string `config:"key_file" usage:"private key of cert_file, PEM"`
+	ClientCAFile string `config:"client_ca_file" usage:"certificates that sign clients', PEM; every client must show one then"`
+
 	WatchProgressInterval time.Duration `config:"watch_progress_interval" usage:"how often an idle watch that asked for it is told the revision"`
 }
 
@@ -27,7 +31,7 @@ func DefaultConfig() Config {
 
 // Validate says what is wrong with the settings, by their names.
 func (c *Config) Validate() error {
-	errs := []error{c.validateAddress()}
+	errs := []error{c.validateAddress(), c.validateTLS()}
 	for _, u := range c.Advertise {
 		if err := validClientURL(u); err != nil {
 			errs = append(errs, fmt.Errorf("advertise %q: %w", u, err))

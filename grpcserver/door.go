@@ -40,13 +40,17 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) error {
 	if h.Store == nil {
 		return errors.New("etcd: an agent's process holds no store; etcd's clients speak with a server")
 	}
+	secure, err := d.config.secured(h.Log)
+	if err != nil {
+		return err
+	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", d.config.Address)
 	if err != nil {
 		return &plugin.ListenError{Setting: "address", Address: d.config.Address, Err: err}
 	}
 	d.host = h
-	d.splitter = newSplitter(listener)
+	d.splitter = newSplitter(listener, secure, h.Log)
 	d.core = newCore(d.config, h)
 	d.grpc = newServer(d.core)
 	d.gateway, err = newGateway(d.core, d.grpc)

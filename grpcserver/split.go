@@ -1,36 +1,52 @@
 package grpcserver
 
 import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
 )
 
-// http2Preface is how a connection of HTTP/2, and so of gRPC, begins (RFC 9113 section
-// 3.4). No request of HTTP/1 begins like it.
-const http2Preface = "PRI * HTTP/2.0"
-
-// prefaceTimeout is how long a new connection may take to say what it speaks.
-const prefaceTimeout = 10 * time.Second
+const (
+	// speakTimeout is how long a new connection may take to say what it speaks, TLS's
+	// handshake included.
+	speakTimeout = 10 * time.Second
+	// maxSilent is how many connections may be about to say what they speak. A client that
+	// means it has spoken at once, so the one that was silent longest goes first.
+	maxSilent = 4096
+	// acceptPause is how long accepting waits after it failed.
+	acceptPause = 100 * time.Millisecond
+)
 
 // splitter accepts connections and hands each to one of two listeners, by what it
 // begins with. It owns the goroutines that wait for that.
 type splitter struct {
 	listener     net.Listener
+	tls          *tls.Config // nil for plain connections
 	http2, http1 *handedOn
+	log          *slog.Logger
+
+	speakTimeout time.Duration
+	maxSilent    int
 
 	sorting sync.WaitGroup
-	mu      sync.Mutex
-	unread  map[net.Conn]struct{} // connections that have not said enough
-	closed  bool
+	closing chan struct{} // closed by Close
+
+	mu     sync.Mutex
+	silent *list.List // of net.Conn, in the order they came; nil once closed
 }
 
-func newSplitter(l net.Listener) *splitter {
+func newSplitter(l net.Listener, secure *tls.Config, log *slog.Logger) *splitter {
 	return &splitter{
-		listener: l,
-		http2:    newHandedOn(l.Addr()),
-		http1:    newHandedOn(l.Addr()),
-		unread:   map[net.Conn]struct{}{},
+		listener: l, tls: secure, log: log,
+		http2: newHandedOn(l.Addr()), http1: newHandedOn(l.Addr()),
+		speakTimeout: speakTimeout, maxSilent: maxSilent,
+		closing: make(chan struct{}), silent: list.New(),
 	}
 }
 
@@ -41,133 +57,126 @@ func (s *splitter) Addr() net.Addr { return s.listener.Addr() }
 func (s *splitter) accept() error {
 	defer s.sorting.Wait()
 	defer s.Close()
-	for pause := time.Duration(0); ; {
+	for failed := false; ; {
 		conn, err := s.listener.Accept()
-		if err != nil {
-			//nolint:staticcheck // nothing else says that an error, such as too many open files, passes
-			if ne, ok := err.(net.Error); ok && ne.Temporary() {
-				pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-				time.Sleep(pause)
-				continue
-			}
-			return err
-		}
-		pause = 0
-		if !s.note(conn) {
-			conn.Close()
+		switch {
+		case err == nil:
+			failed = false
+			s.take(conn)
 			continue
+		case errors.Is(err, net.ErrClosed):
+			return err
+		case !failed: // too many open files, for example: it passes when others close theirs
+			failed = true
+			s.log.Warn("cannot accept connections; trying again until it passes", "address", s.Addr(), "error", err)
 		}
-		s.sorting.Go(func() { s.sort(conn) })
+		select {
+		case <-time.After(acceptPause):
+		case <-s.closing:
+			return net.ErrClosed
+		}
 	}
 }
 
-func (s *splitter) note(c net.Conn) bool {
+// take starts to sort a connection.
+func (s *splitter) take(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.unread[c] = struct{}{}
-	return true
-}
-
-func (s *splitter) forget(c net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.unread, c)
-}
-
-// sort reads from a connection until it is clear what it speaks.
-func (s *splitter) sort(c net.Conn) {
-	defer s.forget(c)
-	to := s.http1
-	begun := make([]byte, 0, len(http2Preface))
-	err := c.SetReadDeadline(time.Now().Add(prefaceTimeout))
-	for err == nil && len(begun) < cap(begun) {
-		var n int
-		n, err = c.Read(begun[len(begun):cap(begun)])
-		begun = begun[:len(begun)+n]
-		if string(begun) != http2Preface[:len(begun)] {
-			break
-		}
-		if len(begun) == cap(begun) {
-			to = s.http2
-		}
-	}
-	if len(begun) == 0 || err != nil && to == s.http2 || c.SetReadDeadline(time.Time{}) != nil {
+	if s.silent == nil {
 		c.Close()
 		return
 	}
-	to.hand(&begunConn{Conn: c, begun: begun, from: newClientAddr(c.RemoteAddr())})
+	if s.silent.Len() >= s.maxSilent {
+		oldest := s.silent.Front()
+		s.silent.Remove(oldest).(net.Conn).Close()
+	}
+	entry := s.silent.PushBack(c)
+	s.sorting.Go(func() { s.sort(c, entry) })
+}
+
+// spoken takes a connection off the list of silent ones.
+func (s *splitter) spoken(entry *list.Element) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.silent != nil {
+		s.silent.Remove(entry) // of one that was pushed out, nothing
+	}
+}
+
+// sort reads from a connection until it is clear what it speaks, and hands it on.
+func (s *splitter) sort(c net.Conn, entry *list.Element) {
+	begun, err := s.begin(c)
+	s.spoken(entry)
+	if err == nil {
+		to := s.http1
+		if protocolOf(begun.begun) == http2 {
+			to = s.http2
+		}
+		err = to.hand(context.Background(), begun)
+	}
+	if err != nil {
+		s.log.Debug("a connection was closed before it could be served", "from", c.RemoteAddr(), "error", err)
+		c.Close()
+	}
+}
+
+// begin shakes hands and reads the first bytes of a connection, so many as tell what it
+// speaks.
+func (s *splitter) begin(c net.Conn) (*begunConn, error) {
+	if err := c.SetDeadline(time.Now().Add(s.speakTimeout)); err != nil {
+		return nil, err
+	}
+	begun := &begunConn{Conn: c, from: newClientAddr(c.RemoteAddr())}
+	if s.tls != nil {
+		secured := tls.Server(c, s.tls)
+		if err := secured.Handshake(); err != nil {
+			answerPlain(err)
+			return nil, err
+		}
+		begun.Conn = secured
+	}
+	first := make([]byte, len(http2Preface))
+	for n := 0; protocolOf(first[:n]) == undecided; {
+		more, err := begun.Conn.Read(first[n:])
+		n += more
+		begun.begun = first[:n]
+		if err != nil && protocolOf(begun.begun) == undecided {
+			return nil, err
+		}
+	}
+	return begun, c.SetDeadline(time.Time{})
+}
+
+// answerPlain tells a client that spoke HTTP where TLS is spoken, before it is sent away.
+func answerPlain(err error) {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && printable(record.RecordHeader) {
+		_, _ = io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nherald: this port speaks TLS; use https://\n")
+	}
+}
+
+// printable says that a record's header is the beginning of a text.
+func printable(header [5]byte) bool {
+	for _, b := range header {
+		if b < ' ' || b > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // Close stops accepting. Connections that were handed on are their servers'.
 func (s *splitter) Close() error {
 	s.mu.Lock()
-	s.closed = true
-	for c := range s.unread {
-		c.Close()
-	}
+	silent := s.silent
+	s.silent = nil
 	s.mu.Unlock()
-	s.http1.Close()
-	s.http2.Close()
-	return s.listener.Close()
-}
-
-// begunConn is a connection of which something was read.
-type begunConn struct {
-	net.Conn
-	begun []byte
-	from  *clientAddr
-}
-
-func (c *begunConn) Read(b []byte) (int, error) {
-	if len(c.begun) > 0 {
-		n := copy(b, c.begun)
-		c.begun = c.begun[n:]
-		return n, nil
+	if silent == nil {
+		return nil
 	}
-	return c.Conn.Read(b)
-}
-
-// RemoteAddr is a *clientAddr.
-func (c *begunConn) RemoteAddr() net.Addr { return c.from }
-
-// handedOn is a listener of connections that another has accepted.
-type handedOn struct {
-	addr   net.Addr
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func newHandedOn(addr net.Addr) *handedOn {
-	return &handedOn{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *handedOn) hand(c net.Conn) {
-	select {
-	case l.conns <- c:
-	case <-l.closed:
-		c.Close()
+	close(s.closing)
+	for e := silent.Front(); e != nil; e = e.Next() {
+		e.Value.(net.Conn).Close()
 	}
+	return errors.Join(s.http1.Close(), s.http2.Close(), s.listener.Close())
 }
-
-// Accept implements net.Listener.
-func (l *handedOn) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (l *handedOn) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (l *handedOn) Addr() net.Addr { return l.addr }
