@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
 	"herald/registry"
@@ -17,11 +18,20 @@ type clientAddr struct {
 }
 
 func newClientAddr(a net.Addr) *clientAddr {
-	host, _, err := net.SplitHostPort(a.String())
-	if err != nil {
-		host = a.String()
+	return &clientAddr{Addr: a, caller: callerAt(hostOf(a.String()))}
+}
+
+// callerAt is the caller that a client on a host is.
+func callerAt(host string) registry.Caller {
+	return registry.Caller{Identity: "etcd:" + host, Reason: registry.ReasonClient}
+}
+
+// hostOf is an address without its port.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
 	}
-	return &clientAddr{Addr: a, caller: registry.Caller{Identity: "etcd:" + host, Reason: registry.ReasonClient}}
+	return address
 }
 
 // withCaller returns a context whose calls of the store say who asks.
@@ -30,8 +40,13 @@ func withCaller(ctx context.Context) context.Context {
 	if !ok {
 		return ctx
 	}
-	if a, ok := p.Addr.(*clientAddr); ok {
+	switch a := p.Addr.(type) {
+	case *clientAddr:
 		return registry.WithCaller(ctx, a.caller)
+	case gatewayAddr:
+		if host := metadata.ValueFromIncomingContext(ctx, metadataClient); len(host) == 1 {
+			return registry.WithCaller(ctx, callerAt(host[0]))
+		}
 	}
-	return registry.WithCaller(ctx, registry.Caller{Identity: "etcd:gateway", Reason: registry.ReasonClient})
+	return ctx
 }

@@ -3,6 +3,7 @@ package grpcserver
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -12,6 +13,9 @@ import (
 
 	"herald/registry/plugin"
 )
+
+// idleTimeout is how long an HTTP connection is kept that asks nothing.
+const idleTimeout = 2 * time.Minute
 
 // Door serves etcd's API on one address. Its methods are called as plugin.Door says.
 type Door struct {
@@ -53,11 +57,18 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) error {
 	d.splitter = newSplitter(listener, secure, h.Log)
 	d.core = newCore(d.config, h)
 	d.grpc = newServer(d.core)
-	d.gateway, err = newGateway(d.core, d.grpc)
+	d.gateway, err = newGateway(d.core)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	d.http = &http.Server{Handler: d.gateway, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	d.http = &http.Server{
+		Handler:           d.core.routes(d.gateway, h.MetricsHandler),
+		ReadHeaderTimeout: speakTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		// What clients do wrong is theirs to hear of.
+		ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelDebug),
+	}
 	return nil
 }
 

@@ -20,6 +20,8 @@ const (
 	// streamWorkers is how many goroutines wait for calls. A call beyond them gets one of
 	// its own, whose stack has to grow anew: a tenth of what a put costs.
 	streamWorkers = 1024
+	// maxHeaderBytes bounds the headers of a request; a token is the largest there is.
+	maxHeaderBytes = 64 << 10
 )
 
 // newServer makes the gRPC server with every service of the door.
@@ -28,6 +30,8 @@ func newServer(c *core) *grpc.Server {
 		grpc.MaxRecvMsgSize(maxRequestBytes+overheadBytes),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxConcurrentStreams(math.MaxUint32),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.ConnectionTimeout(speakTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval}),
 		grpc.UnaryInterceptor(c.unary),
 		grpc.StreamInterceptor(c.stream),

@@ -1,0 +1,122 @@
+package grpcserver
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"herald/registry"
+	"herald/registry/plugin"
+)
+
+func TestVersionIsPlainNumbers(t *testing.T) {
+	h := open(t)
+	res, body := h.ask("GET", "/version", "")
+	var got map[string]string
+	if err := json.Unmarshal([]byte(body), &got); err != nil || res.StatusCode != 200 {
+		t.Fatalf("%d %s: %v", res.StatusCode, body, err)
+	}
+	want := map[string]string{"etcdserver": "3.7.3", "etcdcluster": "3.7.0", "storage": "3.7.0", "herald": "1.2.3"}
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("%s is %q, want %q", k, got[k], v)
+		}
+	}
+}
+
+func TestPathsAndMethods(t *testing.T) {
+	h := open(t)
+	for _, tc := range []struct {
+		method, path string
+		status       int
+	}{
+		{"HEAD", "/version", 200},
+		{"POST", "/version", 405},
+		{"POST", "/health", 405},
+		{"HEAD", "/health", 200},
+		{"DELETE", "/livez", 405},
+		{"GET", "/", 404},
+		{"GET", "/nosuch", 404},
+		{"POST", "/v2/keys/x", 404},
+		{"GET", "/debug/pprof/", 404},
+		{"GET", "/livez/nosuch", 404},
+		{"GET", "/livez/linearizable_read", 404},
+		{"GET", "/metrics", 404}, // of a host that has none
+	} {
+		if res, body := h.ask(tc.method, tc.path, ""); res.StatusCode != tc.status {
+			t.Errorf("%s %s: %d %s", tc.method, tc.path, res.StatusCode, body)
+		}
+	}
+}
+
+func TestProbes(t *testing.T) {
+	h := open(t)
+	type step struct {
+		path   string
+		status int
+		want   string
+	}
+	run := func(when string, steps []step) {
+		t.Helper()
+		for _, s := range steps {
+			if res, body := h.ask("GET", s.path, ""); res.StatusCode != s.status || strings.TrimSpace(body) != s.want {
+				t.Errorf("%s, %s: %d %q, want %d %q", when, s.path, res.StatusCode, body, s.status, s.want)
+			}
+		}
+	}
+	healthy := `{"health":"true","reason":""}`
+	run("all well", []step{
+		{"/health", 200, healthy},
+		{"/health?serializable=true&exclude=NOSPACE&exclude=CORRUPT", 200, healthy},
+		{"/livez", 200, "ok"},
+		{"/livez?verbose", 200, "[+]serializable_read ok\nok"},
+		{"/readyz", 200, "ok"},
+		{"/readyz?verbose", 200, "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\nok"},
+		{"/readyz/linearizable_read", 200, "ok"},
+	})
+	h.store.SetOutage(registry.ErrNoLeader)
+	run("without a leader", []step{
+		{"/health", 503, `{"health":"false","reason":"RAFT NO LEADER"}`},
+		{"/health?serializable=true", 200, healthy},
+		{"/livez", 200, "ok"},
+		{"/readyz", 503, "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: etcdserver: no leader\nreadyz check failed"},
+		{"/readyz?exclude=linearizable_read", 200, "ok"},
+		{"/readyz?exclude=linearizable_read&exclude=data_corruption&verbose", 200, "[+]serializable_read ok\nok"},
+		{"/readyz/linearizable_read?verbose", 503, "[-]linearizable_read failed: etcdserver: no leader\nreadyz check failed"},
+		{"/readyz/serializable_read", 200, "ok"},
+	})
+	h.store.SetOutage(nil)
+	run("with a leader again", []step{{"/health", 200, healthy}, {"/readyz", 200, "ok"}})
+}
+
+func TestMetricsAreText(t *testing.T) {
+	h := open(t, func(_ *Config, host *plugin.Host) {
+		host.MetricsHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Accept-Encoding")+r.Header.Get("Accept") != "" {
+				http.Error(w, "a form that nothing can be added to was asked for", http.StatusNotAcceptable)
+				return
+			}
+			_, _ = io.WriteString(w, "herald_x 1\n")
+		})
+	})
+	res, body := h.ask("GET", "/metrics", "", "Accept", "application/openmetrics-text")
+	if res.StatusCode != 200 || !strings.HasPrefix(body, "herald_x 1\n") {
+		t.Errorf("%d %s", res.StatusCode, body)
+	}
+}
+
+func TestDoorNeedsAStore(t *testing.T) {
+	d := New()
+	if err := d.Open(t.Context(), &plugin.Host{}); err == nil || !strings.Contains(err.Error(), "server") {
+		t.Errorf("an agent's process: %v", err)
+	}
+	var listen *plugin.ListenError
+	h := open(t)
+	d.config.Address = h.address
+	if err := d.Open(t.Context(), h.door.host); !errors.As(err, &listen) || listen.Setting != "address" {
+		t.Errorf("a port that is taken: %v", err)
+	}
+}
