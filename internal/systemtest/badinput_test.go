@@ -166,7 +166,7 @@ func TestDataOfAnotherNodeOrANewerFormatIsLeftUntouched(t *testing.T) {
 		t.Helper()
 		before := contents(t, dir)
 		cmd := command(append([]string{"dev", "--data-dir", dir, "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
-			"--peer-address", "127.0.0.1:0"}, args...)...)
+			"--peer-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0"}, args...)...)
 		out, err := cmd.CombinedOutput()
 		if _, exited := err.(*exec.ExitError); !exited || !strings.Contains(string(out), want) || !strings.Contains(string(out), dir) {
 			t.Errorf("%v: want a refusal that says %q and names the directory:\n%s", err, want, out)

@@ -17,7 +17,7 @@ import (
 func dev(t *testing.T, args ...string) *process {
 	t.Helper()
 	return start(t, append([]string{"dev", "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
-		"--peer-address", "127.0.0.1:0"}, args...)...)
+		"--peer-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0"}, args...)...)
 }
 
 func TestKeyValueWithCurl(t *testing.T) {
@@ -127,7 +127,7 @@ func TestPortInUseNamesTheFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free := map[string]string{"--http-address": "127.0.0.1:0", "--dns-address": "127.0.0.1:0", "--peer-address": "127.0.0.1:0"}
+	free := map[string]string{"--http-address": "127.0.0.1:0", "--dns-address": "127.0.0.1:0", "--etcd-address": "127.0.0.1:0", "--peer-address": "127.0.0.1:0"}
 	for flag := range free {
 		t.Run(flag, func(t *testing.T) {
 			args := []string{"dev"}
@@ -153,7 +153,7 @@ func TestSecondProcessOnADataDirectoryIsRefused(t *testing.T) {
 	p := dev(t, "--data-dir", dir)
 	curl(t, "-X", "PUT", "-d", "v", p.url("/v1/kv/k"))
 	out, err := command("dev", "--data-dir", dir, "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
-		"--peer-address", "127.0.0.1:0").CombinedOutput()
+		"--peer-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), dir) || !strings.Contains(string(out), "--data-dir") {
 		t.Errorf("second process: %v\n%s", err, out)
 	}

@@ -49,7 +49,7 @@ func newTrio(t *testing.T) *trio {
 
 func (c *trio) launch(i int) *process {
 	return launch(c.t, "server", "--node-name", name(i), "--node-address", "127.0.0.1", "--data-dir", filepath.Join(c.dir, name(i)),
-		"--peer-address", c.peers[i], "--http-address", c.http[i], "--dns-address", "127.0.0.1:0",
+		"--peer-address", c.peers[i], "--http-address", c.http[i], "--dns-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0",
 		"--bootstrap-expect", "3", "--join", strings.Join(c.peers[:], ","), "--raft-segment-bytes", "4194304", "--raft-stabilization-time", "1s")
 }
 

@@ -45,7 +45,7 @@ func (h *herald) command(i int) *exec.Cmd {
 	args := []string{
 		"server", "--data-dir", filepath.Join(h.dir, fmt.Sprintf("data-%d", i)),
 		"--node-name", fmt.Sprintf("herald-%d", i), "--node-address", "127.0.0.1",
-		"--peer-address", h.peers[i], "--http-address", h.http[i], "--dns-address", "127.0.0.1:0",
+		"--peer-address", h.peers[i], "--http-address", h.http[i], "--dns-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0",
 		"--bootstrap-expect", fmt.Sprint(servers), "--join", strings.Join(h.peers, ","),
 	}
 	cmd := exec.Command(h.binary, args...)
