@@ -95,6 +95,12 @@ func checkComposeService(t *testing.T, c composeFile, name string, s composeServ
 	for _, other := range servers {
 		want = append(want, other+":"+port)
 	}
+	if s.Command[0] == "server" {
+		told := "http://" + name + ":" + portOf(effective["doors.etcd.address"].text())
+		if err := sameElements(name+": where etcd's clients are told that it is", texts(effective["doors.etcd.advertise"].Value), []string{told}); err != nil {
+			t.Error(err)
+		}
+	}
 	if s.Command[0] == "server" && len(servers) == 1 {
 		return // nobody to join
 	}

@@ -192,7 +192,7 @@ func TestImage(t *testing.T) {
 		t.Errorf("the data directory %s is not made in the image, or is not its volume", data)
 	}
 	exposed := strings.Fields(image.only(t, "EXPOSE"))
-	for _, name := range []string{"doors.http.address", "doors.dns.address", "peer.address"} {
+	for _, name := range []string{"doors.http.address", "doors.dns.address", "doors.etcd.address", "peer.address"} {
 		if port := portOf(effective[name].text()) + "/tcp"; !slices.Contains(exposed, port) {
 			t.Errorf("%s is not exposed, and %s is on it", port, name)
 		}

@@ -153,7 +153,7 @@ func TestKubernetesServer(t *testing.T) {
 	env := imageEnv(t)
 	var refs []string
 	for _, e := range c.Env {
-		value, known := map[string]string{"metadata.name": "herald-0", "status.podIP": "192.0.2.1"}[e.ValueFrom.FieldRef.FieldPath]
+		value, known := map[string]string{"metadata.name": "herald-0", "metadata.namespace": "herald", "status.podIP": "192.0.2.1"}[e.ValueFrom.FieldRef.FieldPath]
 		if !known {
 			value = e.Value
 		}
@@ -168,7 +168,7 @@ func TestKubernetesServer(t *testing.T) {
 			t.Errorf("argument %s names a variable that the container has not", a)
 		}
 		// What the image sets and an argument overrides.
-		for _, name := range []string{"data_dir", "doors.http.address", "doors.dns.address"} {
+		for _, name := range []string{"data_dir", "doors.http.address", "doors.dns.address", "doors.etcd.address"} {
 			flag := strings.ReplaceAll(strings.TrimPrefix(strings.ReplaceAll(name, ".", "-"), "doors-"), "_", "-")
 			if strings.HasPrefix(a, "--"+flag+"=") {
 				delete(env, "HERALD_"+strings.ToUpper(strings.ReplaceAll(name, ".", "_")))
@@ -199,11 +199,15 @@ func TestKubernetesServer(t *testing.T) {
 		ports[p.Name] = p.ContainerPort
 	}
 	for port, name := range map[string]string{
-		"http": "doors.http.address", "dns-udp": "doors.dns.address", "dns-tcp": "doors.dns.address", "peer": "peer.address",
+		"http": "doors.http.address", "dns-udp": "doors.dns.address", "dns-tcp": "doors.dns.address", "etcd": "doors.etcd.address", "peer": "peer.address",
 	} {
 		if got := portOf(effective[name].text()); got != strconv.Itoa(ports[port]) {
 			t.Errorf("%s is %s, and the container's port %s is %d", name, effective[name].text(), port, ports[port])
 		}
+	}
+	told := fmt.Sprintf("http://herald-0.%s.%s.svc:%d", set.ServiceName, m.namespaces[0].Metadata.Name, ports["etcd"])
+	if err := sameElements("where etcd's clients are told that the first pod is", texts(effective["doors.etcd.advertise"].Value), []string{told}); err != nil {
+		t.Error(err)
 	}
 	if got := set.Template.Metadata.Annotations["prometheus.io/port"]; got != strconv.Itoa(ports["http"]) {
 		t.Errorf("metrics are scraped at port %s", got)
