@@ -4,7 +4,6 @@ import (
 	"math"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -41,7 +40,6 @@ func newServer(c *core) *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec()),
 	)
 	registerKV(s, c)
-	pb.RegisterLeaseServer(s, &leaseService{core: c})
 	h := health.NewServer()
 	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(s, h)

@@ -21,7 +21,7 @@ var binary string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		for _, tool := range []string{"dig", "curl", "python3"} {
+		for _, tool := range []string{"dig", "curl", "python3", "etcdctl"} {
 			if _, err := exec.LookPath(tool); err != nil {
 				fmt.Fprintf(os.Stderr, "systemtest: %s is needed and not installed: %v\n", tool, err)
 				return 1
@@ -52,6 +52,7 @@ type process struct {
 	cmd  *exec.Cmd
 	http string // host:port
 	dns  string
+	etcd string
 	log  *lockedBuffer
 	done chan struct{} // closed once it has exited
 	err  error         // how, after done
@@ -127,6 +128,8 @@ func launch(t *testing.T, args ...string) *process {
 				close(listening)
 				io.Copy(p.log, out)
 				return
+			case len(f) > 1 && f[0] == "etcd":
+				p.etcd = strings.TrimSuffix(f[1], "/tcp")
 			case len(f) > 1 && f[0] == "dns":
 				p.dns = strings.TrimSuffix(strings.TrimSuffix(f[1], "/udp"), "/tcp")
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -14,34 +15,79 @@ import (
 	"testing"
 )
 
-// TestReadmeThreeServers types what the README says of three servers, line by line, on
-// ports that are free.
-func TestReadmeThreeServers(t *testing.T) {
-	root, err := filepath.Abs("../..")
+// projectFile is what is in a file of the checkout.
+func projectFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := func(name string) string {
-		b, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
+	return string(b)
+}
+
+// readmeSection is the README's text under a heading.
+func readmeSection(t *testing.T, heading string) string {
+	t.Helper()
+	_, section, found := strings.Cut(projectFile(t, "README.md"), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("the README has no section %q", heading)
 	}
-	_, section, _ := strings.Cut(read("README.md"), "\n## Three servers\n")
 	section, _, _ = strings.Cut(section, "\n## ")
+	return section
+}
+
+// TestReadmeEtcdClients types what the README says of etcd's clients, line by line, and
+// expects what it shows.
+func TestReadmeEtcdClients(t *testing.T) {
+	p := dev(t)
+	onPorts := strings.NewReplacer("127.0.0.1:8500", p.http, "127.0.0.1:2379", p.etcd)
+	typed, shown := 0, 0
+	printed := ""
+	for i, block := range strings.Split(readmeSection(t, "With etcd's clients"), "```") {
+		info, text, _ := strings.Cut(block, "\n")
+		switch {
+		case i%2 == 0: // between the blocks
+		case info == "sh":
+			printed = ""
+			for line := range strings.Lines(text) {
+				cmd := exec.Command("sh", "-c", onPorts.Replace(line))
+				cmd.Env = append(os.Environ(), "ETCDCTL_API=3", "ETCDCTL_ENDPOINTS="+p.etcd)
+				out, err := cmd.Output()
+				if err != nil {
+					t.Errorf("%s: %v\n%s%s", strings.TrimSpace(line), err, out, stderr(err))
+				}
+				printed += string(out)
+				typed++
+			}
+		default:
+			if !strings.Contains(printed, text) {
+				t.Errorf("the README shows\n%sand what was printed is\n%s", text, printed)
+			}
+			shown++
+		}
+	}
+	if typed < 6 || shown < 1 {
+		t.Errorf("%d lines typed, %d answers shown", typed, shown)
+	}
+}
+
+// TestReadmeThreeServers types what the README says of three servers, line by line, on
+// ports that are free.
+func TestReadmeThreeServers(t *testing.T) {
+	read := func(name string) string { return projectFile(t, name) }
+	section := readmeSection(t, "Three servers")
 
 	// Ports of the files and of the commands are replaced alike.
 	ports := map[string]string{}
-	for i, a := range freeAddresses(t, 9) {
+	for i, a := range freeAddresses(t, 12) {
 		_, free, err := net.SplitHostPort(a)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ports[strconv.Itoa([]int{7401, 8501, 8601}[i%3]+i/3)] = free
+		ports[strconv.Itoa([]int{7401, 8501, 8601, 2381}[i%4]+i/4)] = free
 	}
 	onFreePorts := func(text string) string {
-		return regexp.MustCompile(`\b(?:74|85|86)0[1-3]\b`).ReplaceAllStringFunc(text, func(p string) string { return ports[p] })
+		return regexp.MustCompile(`\b(?:(?:74|85|86)0|238)[1-3]\b`).ReplaceAllStringFunc(text, func(p string) string { return ports[p] })
 	}
 	dir := t.TempDir()
 	for i := range 3 {
