@@ -52,6 +52,7 @@ func newGateway(c *core) (*gateway, error) {
 	g.Handler = mux
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		gw.RegisterKVHandler,
+		gw.RegisterLeaseHandler,
 	} {
 		if err := register(c.stopping, mux, conn); err != nil {
 			return nil, errors.Join(err, g.Close())

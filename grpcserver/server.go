@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -40,6 +41,7 @@ func newServer(c *core) *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec()),
 	)
 	registerKV(s, c)
+	pb.RegisterLeaseServer(s, &leaseService{core: c})
 	h := health.NewServer()
 	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(s, h)

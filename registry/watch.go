@@ -17,6 +17,12 @@ type WatchRequest struct {
 	// Buffer is how many commits may wait undelivered before the watcher has
 	// to be caught up from history; 0 takes the store's default.
 	Buffer int
+	// Ready, unless it is nil, is called when Poll would no longer return nothing: for
+	// one who serves many watchers without waiting for any of them. It is called at
+	// least once after a Poll that returned neither commits nor an error, if there
+	// comes to be something; it may be called more often. It must not block, nor
+	// call the watcher, since the store may hold its locks.
+	Ready func()
 }
 
 // Watcher delivers commits, each once, in order of revision, none left out.
@@ -38,10 +44,15 @@ type Watcher interface {
 	// catch it up; ErrWatchReset after the store was restored (read everything
 	// again, then watch anew); ErrStopped.
 	Next(ctx context.Context) ([]Commit, error)
-	// Synced is a revision up to which everything has been returned by Next:
-	// no later commit that Next returns has a revision at or below it. It never goes
-	// down, and any goroutine may ask. What the latest Next returned counts
-	// once Next is called again: a progress notice made of Synced cannot overtake
+	// Poll is Next without waiting: it returns no commits and no error if there is
+	// nothing now, and WatchRequest.Ready is called when that has changed. One who
+	// polls calls it first after the watch was made, and after each return of
+	// commits again. It is not to be called beside Next.
+	Poll() ([]Commit, error)
+	// Synced is a revision up to which everything has been returned by Next or Poll:
+	// no later commit that they return has a revision at or below it. It never goes
+	// down, and any goroutine may ask. What the latest call returned counts
+	// once there is another: a progress notice made of Synced cannot overtake
 	// commits that the goroutine calling Next still has in hand.
 	Synced() int64
 	Close()

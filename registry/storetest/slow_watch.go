@@ -31,6 +31,51 @@ var slowWatchCases = []testCase{
 		rev := s.put("a", "last").Revision
 		s.equal("then live", s.next(w, 1)[0].Revision, rev)
 	}},
+	{"may be polled", func(s *subject) {
+		const writes = 200
+		for range writes / 2 {
+			s.put("a", "1")
+		}
+		ready := make(chan struct{}, 1)
+		w := s.watch(registry.WatchRequest{KeyRange: registry.One("a"), StartRevision: 2, Buffer: 3, Ready: func() {
+			select {
+			case ready <- struct{}{}:
+			default:
+			}
+		}})
+		for range writes / 2 {
+			s.put("a", "2")
+		}
+		for rev := int64(2); rev < 2+writes; {
+			commits, err := w.Poll()
+			if err != nil {
+				s.Fatal(err)
+			}
+			for _, c := range commits {
+				s.equal("revision", c.Revision, rev)
+				rev++
+			}
+			if len(commits) > 0 {
+				continue
+			}
+			select {
+			case <-ready:
+			case <-s.ctx.Done():
+				s.Fatalf("after revision %d nothing is said to be ready", rev-1)
+			}
+		}
+		if commits, err := w.Poll(); len(commits) > 0 || err != nil {
+			s.Fatalf("got %v, %v, want nothing", commits, err)
+		}
+		w.Close()
+		select {
+		case <-ready:
+		case <-s.ctx.Done():
+			s.Fatal("its end is not said")
+		}
+		_, err := w.Poll()
+		s.isError("Poll after Close", err, registry.ErrWatchClosed)
+	}},
 	{"is told what it lost", func(s *subject) {
 		w := s.watch(registry.WatchRequest{KeyRange: registry.One("a"), Buffer: 1})
 		for range 50 {

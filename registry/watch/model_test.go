@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,9 +22,17 @@ type follower struct {
 	got    []registry.Commit
 	synced int64
 	err    error
+	// ready says that WatchRequest.Ready was called, idle that the last Poll found
+	// nothing.
+	ready atomic.Bool
+	idle  bool
 }
 
 func follow(t interface{ Fatalf(string, ...any) }, h *Hub, r registry.WatchRequest) *follower {
+	f := &follower{r: r}
+	if r.Ready == nil {
+		r.Ready = func() { f.ready.Store(true) }
+	}
 	w, err := h.Watch(context.Background(), r)
 	if err != nil {
 		t.Fatalf("Watch(%+v): %v", r, err)
@@ -32,7 +41,8 @@ func follow(t interface{ Fatalf(string, ...any) }, h *Hub, r registry.WatchReque
 	if start == 0 {
 		start = w.StartedAt() + 1
 	}
-	return &follower{Watcher: w, r: r, start: start, synced: w.Synced()}
+	f.Watcher, f.start, f.synced = w, start, w.Synced()
+	return f
 }
 
 // took notes what one Next returned.
@@ -133,14 +143,14 @@ func TestWatchersSeeTheHistory(t *testing.T) {
 				if rapid.Bool().Draw(t, "from a revision") {
 					r.StartRevision = rapid.Int64Range(max(1, published.Compacted(r.Space)), published.Revision(r.Space)+2).Draw(t, "start")
 				}
-				followers = append(followers, follow(t, h, r))
+				f := follow(t, h, r)
+				followers = append(followers, f)
 			},
 			"read": func(t *rapid.T) {
 				f := one(t)
-				commits, behind, err := f.Watcher.(*watcher).take()
-				if behind && err == nil && len(commits) == 0 {
-					commits, err = f.Watcher.(*watcher).catchUp()
-				}
+				f.ready.Store(false)
+				commits, err := f.Poll()
+				f.idle = len(commits) == 0 && err == nil
 				f.took(t, commits, err)
 			},
 			"synced": func(t *rapid.T) {
@@ -165,11 +175,11 @@ func TestWatchersSeeTheHistory(t *testing.T) {
 		publish()
 		h.step()
 		for _, f := range followers {
-			for f.err == nil {
-				commits, err := now(f.Watcher)
-				if errors.Is(err, context.Canceled) {
-					break
-				}
+			// Whoever polls and found nothing hears of what is there now.
+			for f.err == nil && (f.ready.Load() || !f.idle) {
+				f.ready.Store(false)
+				commits, err := f.Poll()
+				f.idle = len(commits) == 0 && err == nil
 				f.took(t, commits, err)
 			}
 			f.ends(t, &l)
@@ -199,6 +209,13 @@ func TestConcurrentWatchers(t *testing.T) {
 		if i%2 == 0 {
 			r.StartRevision = 1
 		}
+		wake := make(chan struct{}, 1)
+		r.Ready = func() {
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		}
 		f := follow(t, h, r)
 		followers[i] = f
 		consuming.Go(func() {
@@ -207,7 +224,13 @@ func TestConcurrentWatchers(t *testing.T) {
 				for range pause.IntN(1 + i*4) {
 					runtime.Gosched()
 				}
-				commits, err := f.Next(context.Background())
+				var commits []registry.Commit
+				var err error
+				if i%3 == 0 {
+					commits, err = f.Next(context.Background())
+				} else if commits, err = f.Poll(); len(commits) == 0 && err == nil {
+					<-wake
+				}
 				f.took(failures{t}, commits, err)
 				f.sees(failures{t}, last)
 			}

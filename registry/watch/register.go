@@ -40,6 +40,7 @@ func (h *Hub) Watch(ctx context.Context, r registry.WatchRequest) (registry.Watc
 		limit:   limit,
 		started: v.Revision(r.Space),
 		ready:   make(chan struct{}, 1),
+		notify:  r.Ready,
 	}
 	switch lowest := v.Compacted(r.Space); {
 	case r.StartRevision == 0:

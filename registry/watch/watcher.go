@@ -19,6 +19,7 @@ type watcher struct {
 	limit   int   // commits in buf
 	started int64 // the space's revision at registration
 	ready   chan struct{}
+	notify  func() // WatchRequest.Ready; may be nil
 	unhook  func() // takes the watcher off its context; nil if that never ends
 
 	// Where the hub has it; guarded by hub.mu.
@@ -75,6 +76,25 @@ func (w *watcher) Next(ctx context.Context) ([]registry.Commit, error) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// Poll is part of registry.Watcher.
+func (w *watcher) Poll() ([]registry.Commit, error) {
+	commits, behind, err := w.take()
+	if len(commits) > 0 || err != nil || !behind {
+		return commits, err
+	}
+	commits, err = w.catchUp()
+	if len(commits) > 0 || err != nil {
+		return commits, err
+	}
+	// More of the history is to be read, which nobody will say.
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.behind || len(w.buf) > 0 || w.err != nil {
+		w.signal()
+	}
+	return nil, nil
 }
 
 // take empties the buffer.
@@ -139,8 +159,11 @@ func (w *watcher) fallBehind(first, last int64) bool {
 	return true
 }
 
-// signal wakes a Next that waits.
+// signal wakes a Next that waits, and whoever polls.
 func (w *watcher) signal() {
+	if w.notify != nil {
+		w.notify()
+	}
 	select {
 	case w.ready <- struct{}{}:
 	default:

@@ -38,7 +38,7 @@ func (c *Client) Watch(ctx context.Context, r registry.WatchRequest) (registry.W
 	_ = l.SetDeadline(time.Time{})
 	w := &watcher{
 		link: l, startedAt: resp.Watch, synced: resp.Synced,
-		nexts: make(chan *response, 1), synceds: make(chan int64, 1), ended: make(chan struct{}),
+		ready: r.Ready, nexts: make(chan *response, 1), synceds: make(chan int64, 1), ended: make(chan struct{}),
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,6 +62,7 @@ type watcher struct {
 	link      *link
 	startedAt int64
 	detach    func() bool // from the context that it was made with
+	ready     func()      // WatchRequest.Ready; may be nil
 
 	nexts   chan *response // answers to Next; one is asked for at a time
 	synceds chan int64     // answers to Synced
@@ -88,6 +89,7 @@ func (w *watcher) read() {
 		switch resp.To {
 		case toNext:
 			w.nexts <- resp
+			w.signal()
 		case toSynced:
 			select {
 			case w.synceds <- resp.Synced:
@@ -105,6 +107,13 @@ func (w *watcher) end(err error) {
 		w.err = err
 		close(w.ended)
 		w.link.Close()
+		w.signal()
+	}
+}
+
+func (w *watcher) signal() {
+	if w.ready != nil {
+		w.ready()
 	}
 }
 
@@ -132,24 +141,54 @@ func (w *watcher) Next(ctx context.Context) ([]registry.Commit, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !w.asked {
-		if err := w.ask(&request{Next: true}); err != nil {
-			w.end(fmt.Errorf("%w: connection to the server lost: %w", registry.ErrStopped, err))
-			return nil, w.failure()
-		}
-		w.asked = true
+	if err := w.askNext(); err != nil {
+		return nil, err
 	}
 	select {
 	case resp := <-w.nexts:
-		w.asked = false
-		if err := resp.Err.err(); err != nil {
-			w.end(err)
-			return nil, w.failure()
-		}
-		return resp.Commits, nil
+		return w.next(resp)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-w.ended:
+		return nil, w.failure()
+	}
+}
+
+// askNext asks for what comes next, unless that was asked for already.
+func (w *watcher) askNext() error {
+	if w.asked {
+		return nil
+	}
+	if err := w.ask(&request{Next: true}); err != nil {
+		w.end(fmt.Errorf("%w: connection to the server lost: %w", registry.ErrStopped, err))
+		return w.failure()
+	}
+	w.asked = true
+	return nil
+}
+
+// next is what an answer says.
+func (w *watcher) next(resp *response) ([]registry.Commit, error) {
+	w.asked = false
+	if err := resp.Err.err(); err != nil {
+		w.end(err)
+		return nil, w.failure()
+	}
+	return resp.Commits, nil
+}
+
+// Poll implements registry.Watcher.
+func (w *watcher) Poll() ([]registry.Commit, error) {
+	if err := w.failure(); err != nil {
+		return nil, err
+	}
+	if err := w.askNext(); err != nil {
+		return nil, err
+	}
+	select {
+	case resp := <-w.nexts:
+		return w.next(resp)
+	default:
 		return nil, w.failure()
 	}
 }
