@@ -101,7 +101,7 @@ bench-etcd: static ## Herald beside etcd, which must be installed; BENCH_ETCD="-
 	$(GO) run ./bench -herald $(BIN) $(BENCH_ETCD)
 
 bench-smoke: static ## that the comparison with etcd works: every load for a second, its figures mean nothing
-	$(GO) run ./bench -herald $(BIN) -seconds 1 -rounds 1 -clients 1,64 -warm 200ms $(BENCH_ETCD)
+	$(GO) run ./bench -herald $(BIN) -seconds 1 -rounds 1 -clients 1,64 -warm 200ms -watchers 1000 -rate 200 $(BENCH_ETCD)
 
 clean: ## what make built
 	rm -rf bin
