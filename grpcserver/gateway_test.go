@@ -180,3 +180,23 @@ func TestHeadersBecomeMetadata(t *testing.T) {
 		t.Errorf("metadata: %v", md)
 	}
 }
+
+// No text makes the gateway fail, and every answer is JSON.
+func FuzzGateway(f *testing.F) {
+	for _, body := range []string{
+		"", "null", "[]", `{"compare":[{"target":"VALUE","key":"YQ==","value":"MQ=="}],"success":[{"request_put":{"key":"YQ"}}],"failure":[{"requestRange":{"key":"YQ==","limit":1e2}}]}`,
+		`{"success":[{"request_txn":{"success":[{"request_delete_range":{"key":"AA==","range_end":"AA=="}}]}}]}`, `{"compare":[{"result":99,"target":"NOSUCH"}]}`,
+	} {
+		f.Add(body)
+	}
+	h := open(f)
+	f.Fuzz(func(t *testing.T, body string) {
+		own := *h
+		own.t = t
+		res, text := own.ask("POST", "/v3/kv/txn", body)
+		if res.StatusCode >= 500 || res.StatusCode != 200 && !strings.Contains(text, `"code":`) {
+			t.Errorf("%q: %d %s", body, res.StatusCode, text)
+		}
+		compact(t, text)
+	})
+}

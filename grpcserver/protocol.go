@@ -7,8 +7,8 @@ type protocol uint8
 
 const (
 	undecided protocol = iota
-	http1
-	http2
+	speaksHTTP1
+	speaksHTTP2
 )
 
 // http2Preface is how a connection of HTTP/2, and so of gRPC, begins (RFC 9113 section
@@ -19,9 +19,9 @@ const http2Preface = "PRI * HTTP/2.0"
 func protocolOf(begun []byte) protocol {
 	switch {
 	case strings.HasPrefix(string(begun), http2Preface):
-		return http2
+		return speaksHTTP2
 	case strings.HasPrefix(http2Preface, string(begun)):
 		return undecided
 	}
-	return http1
+	return speaksHTTP1
 }

@@ -109,7 +109,7 @@ func (s *splitter) sort(c net.Conn, entry *list.Element) {
 	s.spoken(entry)
 	if err == nil {
 		to := s.http1
-		if protocolOf(begun.begun) == http2 {
+		if protocolOf(begun.begun) == speaksHTTP2 {
 			to = s.http2
 		}
 		err = to.hand(context.Background(), begun)

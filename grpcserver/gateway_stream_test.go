@@ -1,0 +1,114 @@
+package grpcserver
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"herald/registry"
+)
+
+// keepingAlive is a keepalive over HTTP whose request stays open.
+type keepingAlive struct {
+	t     *testing.T
+	send  *io.PipeWriter
+	lines *bufio.Scanner
+}
+
+func (h *harness) keepAlive() *keepingAlive {
+	h.t.Helper()
+	t := h.t.(*testing.T)
+	body, send := io.Pipe()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+h.address+"/v3/lease/keepalive", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go io.WriteString(send, `{"ID":7}`)
+	res, err := h.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { send.Close(); res.Body.Close() })
+	return &keepingAlive{t, send, bufio.NewScanner(res.Body)}
+}
+
+// line is the next line of the answer.
+func (k *keepingAlive) line() string {
+	k.t.Helper()
+	if !k.lines.Scan() {
+		k.t.Fatalf("no line: %v", k.lines.Err())
+	}
+	return k.lines.Text()
+}
+
+func TestStreamsOverHTTPTalk(t *testing.T) {
+	h := open(t)
+	if _, err := h.store.GrantLease(t.Context(), 7, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	k := h.keepAlive()
+	for i := range 3 {
+		if got := compact(t, k.line()); !strings.Contains(got, `"ID":"7"`) || !strings.HasPrefix(got, `{"result":{`) {
+			t.Errorf("answer %d: %s", i, got)
+		}
+		if _, err := fmt.Fprint(k.send, `{"ID":"7"} `); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.line()
+	if _, err := fmt.Fprint(k.send, `{"ID":`+strings.Repeat(" ", 100)+`"x"}`); err != nil {
+		t.Fatal(err)
+	}
+	k.send.Close()
+	if k.lines.Scan() {
+		t.Errorf("after what cannot be understood: %s", k.lines.Text())
+	}
+}
+
+// A door that stops does not wait for streams, over HTTP or gRPC, and tells them.
+func TestStopEndsStreams(t *testing.T) {
+	h := open(t)
+	if _, err := h.store.GrantLease(t.Context(), 7, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	k := h.keepAlive()
+	k.line()
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	if got := k.line(); !strings.Contains(got, "etcdserver: server stopped") {
+		t.Errorf("at the end: %s", got)
+	}
+}
+
+// What is under way when the door stops is answered.
+func TestStopLetsCallsFinish(t *testing.T) {
+	h := open(t)
+	c := h.dial()
+	body := `{"key":"YQ==","value":"MQ=="}`
+	fmt.Fprintf(c, "POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:5])
+	h.ask("GET", "/version", "") // the connection before is accepted by now
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.stop() }()
+	<-h.door.core.stopping.Done()
+	io.WriteString(c, body[5:])
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Errorf("status %d", res.StatusCode)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	got, err := h.store.Range(t.Context(), registry.RangeRequest{KeyRange: registry.One("a")})
+	if err != nil || len(got.KVs) != 1 {
+		t.Errorf("the store has %v, %v", got.KVs, err)
+	}
+}
