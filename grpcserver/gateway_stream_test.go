@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
 	"herald/registry"
+	"herald/registry/plugin"
 )
 
 // keepingAlive is a keepalive over HTTP whose request stays open.
@@ -111,4 +115,22 @@ func TestStopLetsCallsFinish(t *testing.T) {
 	if err != nil || len(got.KVs) != 1 {
 		t.Errorf("the store has %v, %v", got.KVs, err)
 	}
+}
+
+// A stream that does not end by itself, of a client that looks after the server's health, does
+// not hold the door open.
+func TestStopEndsHealthWatches(t *testing.T) {
+	h := open(t, func(_ *Config, host *plugin.Host) { host.DrainTimeout = time.Hour })
+	stream, err := healthpb.NewHealthClient(h.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := stream.Recv(); err != nil || r.Status != healthpb.HealthCheckResponse_SERVING {
+		t.Fatalf("%v, %v", r, err)
+	}
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	_, err = stream.Recv()
+	wantStatus(t, "the stream", err, codes.Unavailable, "etcdserver: server stopped")
 }

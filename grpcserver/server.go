@@ -6,7 +6,6 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 )
@@ -42,8 +41,6 @@ func newServer(c *core) *grpc.Server {
 	)
 	registerKV(s, c)
 	pb.RegisterLeaseServer(s, &leaseService{core: c})
-	h := health.NewServer()
-	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
-	healthpb.RegisterHealthServer(s, h)
+	healthpb.RegisterHealthServer(s, newHealthService(c))
 	return s
 }
