@@ -70,9 +70,10 @@ func TestNames(t *testing.T) {
 		}
 		seen[s.String()] = true
 	}
-	if s := Space(NumSpaces); s.Valid() || s.String() != "space(3)" {
+	if s := Space(NumSpaces); s.Valid() || s.String() != "space(4)" {
 		t.Errorf("a space that does not exist is called %q", s)
 	}
+	clear(seen)
 	for r := ReasonClient; r <= ReasonSystem; r++ {
 		if r.String() == "unknown" || seen[r.String()] {
 			t.Errorf("reason %d is called %q", r, r)

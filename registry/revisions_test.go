@@ -7,7 +7,7 @@ import (
 
 func TestRevisionsAreNamedInJSON(t *testing.T) {
 	b, err := json.Marshal(Revisions{SpaceKV: 5, SpaceCatalog: 7, SpaceSession: 1})
-	if want := `{"catalog":7,"kv":5,"session":1}`; err != nil || string(b) != want {
+	if want := `{"catalog":7,"kv":5,"session":1,"system":0}`; err != nil || string(b) != want {
 		t.Fatalf("%s, %v, want %s", b, err, want)
 	}
 	var r Revisions

@@ -18,12 +18,15 @@ const (
 	// SpaceSession holds the descriptions of HTTP sessions. What makes a session
 	// live or die is its lease.
 	SpaceSession
+	// SpaceSystem holds what the servers and their operators agree on about the
+	// cluster itself: alarms, where clients reach each server, users and roles.
+	SpaceSystem
 
 	// NumSpaces is how many spaces there are; it is not itself a space.
-	NumSpaces = 3
+	NumSpaces = 4
 )
 
-var spaceNames = [NumSpaces]string{"kv", "catalog", "session"}
+var spaceNames = [NumSpaces]string{"kv", "catalog", "session", "system"}
 
 // String returns the space's name as documents and metrics spell it.
 func (s Space) String() string {

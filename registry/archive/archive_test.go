@@ -90,8 +90,8 @@ func TestWriteThenRead(t *testing.T) {
 	want.Format = 1
 	want.Created = testInfo.Created.UTC()
 	want.Index = 42
-	want.Revisions = registry.Revisions{3, 2, 1}
-	want.Keys = map[string]int64{"kv": 1, "catalog": 1, "session": 0}
+	want.Revisions = registry.Revisions{3, 2, 1, 1}
+	want.Keys = map[string]int64{"kv": 1, "catalog": 1, "session": 0, "system": 0}
 	want.Leases = 1
 	want.Bytes, want.SHA256 = info.Bytes, info.SHA256
 	if !reflect.DeepEqual(info, want) {
@@ -320,4 +320,34 @@ func BenchmarkArchive(b *testing.B) {
 			}
 		}
 	})
+}
+
+// An archive of before there was a system space is read as one in which nothing was
+// written to it.
+func TestArchiveOfThreeSpaces(t *testing.T) {
+	text, err := os.ReadFile("testdata/archive-of-three-spaces.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, dump, _ := strings.Cut(string(text), "}\n00000000")
+	var b []byte
+	for line := range strings.Lines("00000000" + dump) {
+		_, line, _ = strings.Cut(line, "  ")
+		line, _, _ = strings.Cut(line, "  |")
+		part, err := hex.DecodeString(strings.ReplaceAll(line, " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, part...)
+	}
+	s, info, err := Read(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.View().Revisions(), (registry.Revisions{3, 2, 1, 1}); got != want {
+		t.Errorf("revisions %v, want %v", got, want)
+	}
+	if _, ok := info.Keys["system"]; ok || info.Keys["kv"] != 1 {
+		t.Errorf("keys %v", info.Keys)
+	}
 }

@@ -124,7 +124,7 @@ func TestDecodeCommandErrors(t *testing.T) {
 		{"an unknown field of a compaction", command(field(commandCompact, field(3)...)), registry.ErrFormat},
 		{"an unknown field of a lease", command(field(commandRevoke, field(1, field(3)...)...)), registry.ErrFormat},
 		{"an unknown field of a revoke", command(field(commandRevoke, field(2)...)), registry.ErrFormat},
-		{"an unknown space", op(field(opPut, wire.AppendUint(nil, 1, 3)...)), registry.ErrFormat},
+		{"an unknown space", op(field(opPut, wire.AppendUint(nil, 1, registry.NumSpaces)...)), registry.ErrFormat},
 		{"an unknown lock action", op(field(opPut, wire.AppendUint(nil, 9, 4)...)), registry.ErrFormat},
 		{"an unknown compare target", op(field(opRequire, wire.AppendUint(nil, 4, 8)...)), registry.ErrFormat},
 		{"an unknown sort order", op(field(opRange, wire.AppendUint(nil, 10, 3)...)), registry.ErrFormat},

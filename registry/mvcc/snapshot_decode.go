@@ -68,6 +68,9 @@ func (d *decoder) decode() error {
 	}
 	for id := range d.state.spaces {
 		if d.kind != frameSpace {
+			if d.kind == frameEnd && registry.Space(id) > registry.SpaceSession {
+				break // nothing was ever written to it
+			}
 			return corrupt("a space is missing")
 		}
 		if err := d.space(registry.Space(id)); err != nil {

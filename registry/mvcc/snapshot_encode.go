@@ -113,8 +113,17 @@ func (e *encoder) image(m *image) {
 		return true
 	})
 	for id := range m.spaces {
-		e.space(&m.spaces[id])
+		if s := &m.spaces[id]; s.id <= registry.SpaceSession || !s.untouched() {
+			e.space(s)
+		}
 	}
+}
+
+// untouched says that nothing was ever written to the space, nor compacted. A snapshot
+// leaves out such a space of those that were added later, and so says what it did
+// before they were.
+func (s *space) untouched() bool {
+	return s.rev == firstRevision && s.compacted == neverCompacted
 }
 
 func (e *encoder) space(s *space) {

@@ -74,7 +74,7 @@ func TestSnapshotOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := s.View().Revisions(), (registry.Revisions{1, 1, 1}); got != want {
+	if got, want := s.View().Revisions(), (registry.Revisions{1, 1, 1, 1}); got != want {
 		t.Errorf("revisions %v, want %v", got, want)
 	}
 	if s.View().Hash() != New().View().Hash() {

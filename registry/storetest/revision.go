@@ -51,7 +51,7 @@ var revisionCases = []testCase{
 		s.putAs(registry.PutRequest{Space: registry.SpaceCatalog, Key: "a", Value: []byte("of the catalog")})
 		s.put("a", "2")
 		res := s.do(putOp("a", "3"), op(registry.PutRequest{Space: registry.SpaceSession, Key: "a"}))
-		s.equal("Revisions", res.Revisions, registry.Revisions{4, 2, 2})
+		s.equal("Revisions", res.Revisions, registry.Revisions{4, 2, 2, 1})
 		s.holds("a=3")
 		s.revisionIs(registry.SpaceCatalog, 2)
 	}},

@@ -145,7 +145,7 @@ var txnCases = []testCase{
 		s.equal("now", showKVs(res.Results[0].Range.KVs), "a=2")
 		s.equal("before", showKVs(res.Results[1].Range.KVs), "a=1")
 		s.equal("nested", res.Results[2].Txn.Results[0].Range.Count, int64(0))
-		s.equal("Revisions", res.Revisions, registry.Revisions{3, 1, 1})
+		s.equal("Revisions", res.Revisions, registry.Revisions{3, 1, 1, 1})
 		s.fails(registry.ErrRequire, op(registry.Compare{KeyRange: registry.One("a"), Target: registry.CompareVersion, Int: 1}))
 	}},
 	{"a context that has ended", func(s *subject) {
