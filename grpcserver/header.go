@@ -30,7 +30,7 @@ func (c *core) header(h *pb.ResponseHeader, revision int64) *pb.ResponseHeader {
 	h.ClusterId = c.clusterNumber()
 	h.MemberId = c.member
 	h.Revision = revision
-	h.RaftTerm = c.cluster.Status().Term
+	h.RaftTerm = c.cluster.Term()
 	return h
 }
 

@@ -33,6 +33,8 @@ func (fakeCluster) Members(context.Context) ([]registry.Member, error) {
 }
 
 func (fakeCluster) WaitReady(context.Context) error { return nil }
+func (fakeCluster) Term() uint64                    { return 0 }
+func (fakeCluster) Servers() []registry.Member      { return nil }
 
 // A request on its way to a door that stops is answered, and the answer says that the
 // connection ends.

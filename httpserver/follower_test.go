@@ -67,6 +67,8 @@ type clusterStatus func() registry.Status
 func (f clusterStatus) Status() registry.Status                            { return f() }
 func (f clusterStatus) Members(context.Context) ([]registry.Member, error) { return nil, nil }
 func (f clusterStatus) WaitReady(context.Context) error                    { return nil }
+func (f clusterStatus) Term() uint64                                       { return 0 }
+func (f clusterStatus) Servers() []registry.Member                         { return nil }
 
 var everyRead = append([]string{"/v1/kv/k", "/v1/kv/?recurse", "/v1/kv/?keys", "/v1/kv/none"}, catalogReads...)
 

@@ -70,6 +70,13 @@ func (o *fakeOperator) Transfer(ctx context.Context, id string) error {
 	return o.note(ctx, "transfer %q", id)
 }
 
+func (o *fakeOperator) Promote(ctx context.Context, id string) error {
+	return o.note(ctx, "promote %s", id)
+}
+func (o *fakeOperator) Readdress(ctx context.Context, id, address string) error {
+	return o.note(ctx, "readdress %s %s", id, address)
+}
+
 func (o *fakeOperator) SaveSnapshot(ctx context.Context, w io.Writer, stale bool) (registry.SnapshotInfo, error) {
 	if err := o.note(ctx, "save, stale %v", stale); err != nil {
 		return registry.SnapshotInfo{}, err

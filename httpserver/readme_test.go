@@ -113,6 +113,8 @@ type ailing struct{ op *fakeOperator }
 
 func (ailing) Status() registry.Status             { return fakeCluster{}.Status() }
 func (ailing) WaitReady(ctx context.Context) error { return nil }
+func (ailing) Term() uint64                        { return 0 }
+func (ailing) Servers() []registry.Member          { return nil }
 func (c ailing) Members(ctx context.Context) ([]registry.Member, error) {
 	c.op.mu.Lock()
 	defer c.op.mu.Unlock()

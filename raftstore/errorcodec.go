@@ -57,6 +57,10 @@ var sentinelNumbers = [...]struct {
 	{31, registry.ErrNotTTLCheck},
 	{32, registry.ErrInvalidDefinition},
 	{33, registry.ErrExecDisabled},
+
+	{34, registry.ErrQuorum},
+	{35, registry.ErrVoter},
+	{36, registry.ErrNotInSync},
 }
 
 // The fields of an encoded error. A field that is not known is passed over.

@@ -228,8 +228,8 @@ func mayRemove(all []answered, id string) error {
 	case t.Voters == 0:
 		return fmt.Errorf("%w: server %s is the last that votes", registry.ErrMembership, id)
 	case t.Alive < t.Voters/2+1:
-		return fmt.Errorf("%w: without server %s, %d of %d that vote would be alive, and %d are needed; dead are %s: bring one back, or remove it first",
-			registry.ErrMembership, id, t.Alive, t.Voters, t.Voters/2+1, strings.Join(dead, ", "))
+		return fmt.Errorf("%w: %w: without server %s, %d of %d that vote would be alive, and %d are needed; dead are %s: bring one back, or remove it first",
+			registry.ErrMembership, registry.ErrQuorum, id, t.Alive, t.Voters, t.Voters/2+1, strings.Join(dead, ", "))
 	}
 	return nil
 }

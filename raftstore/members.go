@@ -91,17 +91,39 @@ func (s *Store) Members(ctx context.Context) ([]registry.Member, error) {
 	return members, nil
 }
 
-func (s *Store) member(a *answered, leader string, newest uint64) registry.Member {
+// Servers implements registry.Cluster.
+func (s *Store) Servers() []registry.Member {
+	servers := s.raft.GetConfiguration().Configuration().Servers
+	leader := s.known.Load().id
+	members := make([]registry.Member, len(servers))
+	for i, srv := range servers {
+		members[i] = s.unasked(srv, leader)
+		if members[i].ID == s.self() {
+			members[i].Name = s.cfg.NodeName
+		}
+	}
+	slices.SortFunc(members, func(a, b registry.Member) int { return cmp.Compare(a.ID, b.ID) })
+	return members
+}
+
+// unasked is what is known of a server without asking it.
+func (s *Store) unasked(srv raft.Server, leader string) registry.Member {
+	known := s.members.book.get(string(srv.ID))
 	m := registry.Member{
-		ID:       string(a.ID),
-		Name:     s.members.book.get(string(a.ID)).Name,
-		Address:  string(a.Address),
-		Suffrage: suffrage(a.Server),
-		Leader:   string(a.ID) == leader,
+		ID:       string(srv.ID),
+		Name:     known.Name,
+		Address:  string(srv.Address),
+		Suffrage: suffrage(srv),
+		Leader:   string(srv.ID) == leader,
 	}
 	if isDisplaced(m.Address) {
-		m.Address = s.members.book.get(m.ID).Address
+		m.Address = known.Address
 	}
+	return m
+}
+
+func (s *Store) member(a *answered, leader string, newest uint64) registry.Member {
+	m := s.unasked(a.Server, leader)
 	if a.err != nil {
 		m.Error = a.err.Error()
 		return m

@@ -17,11 +17,13 @@ const (
 	methodLeader = 12 // who leads?
 
 	// Membership.
-	methodDescribe = 16 // who are you, and how far is your log?
-	methodInvite   = 17 // become part of this new cluster
-	methodJoin     = 18 // take me in, or know my new address
-	methodRemove   = 19
-	methodTransfer = 20
+	methodDescribe  = 16 // who are you, and how far is your log?
+	methodInvite    = 17 // become part of this new cluster
+	methodJoin      = 18 // take me in, or know my new address
+	methodRemove    = 19
+	methodTransfer  = 20
+	methodPromote   = 21
+	methodReaddress = 22
 
 	// Streams.
 	methodRestore = 32

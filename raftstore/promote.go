@@ -222,19 +222,24 @@ func (l localLeader) carryOut(t *tenure, a action) error {
 	switch a.kind {
 	case promote:
 		l.cfg.Log.Info("giving a server a vote", "id", a.id, "why", a.why)
-		return l.reconfigure(t.ctx, func(servers []raft.Server) (change, error) {
-			for _, srv := range servers {
-				if string(srv.ID) == a.id && suffrage(srv) == registry.NonVoter {
-					return func(r *raft.Raft, timeout time.Duration) raft.IndexFuture {
-						return r.AddVoter(srv.ID, srv.Address, 0, timeout)
-					}, nil
-				}
-			}
-			return nil, nil
-		})
+		return l.giveVote(t.ctx, a.id)
 	case remove:
 		l.cfg.Log.Warn("removing a server that is gone", "id", a.id, "why", a.why)
 		return l.drop(t.ctx, a.id)
 	}
 	return nil
+}
+
+// giveVote gives a server a vote, if it is part of the configuration and has none.
+func (l localLeader) giveVote(ctx context.Context, id string) error {
+	return l.reconfigure(ctx, func(servers []raft.Server) (change, error) {
+		for _, srv := range servers {
+			if string(srv.ID) == id && suffrage(srv) == registry.NonVoter {
+				return func(r *raft.Raft, timeout time.Duration) raft.IndexFuture {
+					return r.AddVoter(srv.ID, srv.Address, 0, timeout)
+				}, nil
+			}
+		}
+		return nil, nil
+	})
 }

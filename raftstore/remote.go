@@ -163,6 +163,8 @@ func (s *Store) handleCalls() {
 	s.port.Handle(methodInvite, s.handleInvite)
 	s.port.Handle(methodJoin, s.handleJoin)
 	s.port.Handle(methodRemove, s.asLeader(s.handleRemove))
+	s.port.Handle(methodPromote, s.asLeader(s.handlePromote))
+	s.port.Handle(methodReaddress, s.asLeader(s.handleReaddress))
 	s.port.Handle(methodTransfer, s.asLeader(s.handleTransfer))
 	s.port.HandleInline(methodLeader, s.handleLeader)
 	s.port.HandleInline(methodConfirm, s.handleConfirm)

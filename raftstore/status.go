@@ -20,6 +20,7 @@ func (s *Store) Status() registry.Status {
 		Committed: s.raft.CommitIndex(),
 		Applied:   v.Applied(),
 		Revisions: v.Revisions(),
+		Bytes:     v.Size().Memory(),
 	}
 	if s.yielded.Load() { // raft waits for the disk, and hears of nobody
 		known := s.known.Load()
@@ -38,3 +39,6 @@ func (s *Store) Status() registry.Status {
 	}
 	return st
 }
+
+// Term implements registry.Cluster.
+func (s *Store) Term() uint64 { return s.raft.CurrentTerm() }

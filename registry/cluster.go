@@ -84,13 +84,20 @@ type Status struct {
 	LastContact time.Duration `json:"last_contact"`
 	// Ready says that a leader is known and this server has caught up with it
 	// once since it started.
-	Ready     bool      `json:"ready"`
+	Ready bool `json:"ready"`
+	// Bytes is about how much memory the state takes, history included.
+	Bytes     int64     `json:"bytes"`
 	Revisions Revisions `json:"revisions"`
 }
 
 // Cluster is who the servers are.
 type Cluster interface {
 	Status() Status
+	// Term is Status().Term, for those who ask very often. It never goes down.
+	Term() uint64
+	// Servers returns who the servers are, by id, as this server knows it now, without asking
+	// anybody: of each its ID, Name if it was ever heard, Address, Suffrage and Leader.
+	Servers() []Member
 	// Members asks every server how it is, for a second at most, and returns them by
 	// name. It needs no leader.
 	Members(ctx context.Context) ([]Member, error)

@@ -74,6 +74,14 @@ var (
 	ErrMemberNotFound = errors.New("no such server in the cluster")
 	// ErrMembership is returned when the cluster cannot change so. Wrapped with why.
 	ErrMembership = errors.New("the cluster cannot change so")
+	// ErrQuorum is returned when too few of the servers that would vote after a change are
+	// alive. It comes with ErrMembership.
+	ErrQuorum = errors.New("too few voting servers would be alive")
+	// ErrVoter is returned when a server is to get a vote that has one.
+	ErrVoter = errors.New("server votes already")
+	// ErrNotInSync is returned when a server is to get a vote that does not answer, or has
+	// not caught up with the leader.
+	ErrNotInSync = errors.New("server has not caught up with the leader")
 	// ErrForeignCluster is returned when a server that was asked belongs to another
 	// cluster, or is another server than was meant.
 	ErrForeignCluster = errors.New("a server of another cluster, or another server, answered")

@@ -21,12 +21,20 @@ type Operator interface {
 	// leadership if it had it. The process goes on, and knows no leader any more.
 	// ErrMembership if it is the last that votes.
 	Leave(ctx context.Context) error
-	// Remove takes a server out, by id, alive or not. ErrMemberNotFound, ErrMembership.
+	// Remove takes a server out, by id, alive or not. ErrMemberNotFound, ErrMembership, with
+	// ErrQuorum if those that are left could not go on.
 	Remove(ctx context.Context, id string) error
 	// Transfer hands leadership to a server that votes, by id, or with "" to the one that
 	// is closest behind. It returns when somebody else leads, or nothing was to be done.
 	// ErrMemberNotFound, ErrMembership.
 	Transfer(ctx context.Context, id string) error
+
+	// Promote gives a server a vote, by id, that would get one by itself once it has kept
+	// up for a while. ErrMemberNotFound, ErrVoter, ErrNotInSync.
+	Promote(ctx context.Context, id string) error
+	// Readdress says where a server is, by id, host:port: the others look for it there
+	// until it says otherwise itself. ErrMemberNotFound.
+	Readdress(ctx context.Context, id, address string) error
 
 	// SaveSnapshot writes everything in the store, as an archive that names what it is
 	// and ends with a checksum. stale takes it from this server as it is; otherwise it

@@ -163,7 +163,7 @@ func (v *View) Size() Size {
 // what is measured.
 const (
 	keyOverhead     = 92
-	versionOverhead = 65
+	versionOverhead = 48
 	commitOverhead  = 41
 	deadOverhead    = 120 // with the key, which mostly is short
 	leaseOverhead   = 150

@@ -9,6 +9,9 @@ import (
 // memoryID is the id and the name of a Memory as a member of its cluster.
 const memoryID = "memory"
 
+// memoryAddress is where its peers would reach it, if it had any.
+const memoryAddress = "memory.invalid:7400"
+
 // Status is part of registry.Cluster.
 func (m *Memory) Status() registry.Status {
 	m.mu.Lock()
@@ -21,11 +24,24 @@ func (m *Memory) Status() registry.Status {
 		Committed: m.index,
 		Applied:   m.index,
 		Revisions: m.state.View().Revisions(),
+		Bytes:     m.state.View().Size().Memory(),
 	}
 	if !m.closed && m.outage == nil {
 		s.Leader, s.IsLeader, s.Ready = memoryID, true, true
 	}
 	return s
+}
+
+// Term is part of registry.Cluster.
+func (m *Memory) Term() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.term
+}
+
+// Servers is part of registry.Cluster.
+func (m *Memory) Servers() []registry.Member {
+	return []registry.Member{{ID: memoryID, Name: memoryID, Address: memoryAddress, Suffrage: registry.Voter, Leader: m.Status().Leader != ""}}
 }
 
 // Members is part of registry.Cluster.

@@ -235,7 +235,7 @@ func TestMemoryIsACluster(t *testing.T) {
 	st := m.Status()
 	want := registry.Status{
 		ID: memoryID, ClusterID: memoryID, Leader: memoryID, IsLeader: true, Ready: true, Term: 1,
-		LastIndex: 1, Committed: 1, Applied: 1, Revisions: registry.Revisions{2, 1, 1, 1},
+		LastIndex: 1, Committed: 1, Applied: 1, Bytes: m.state.View().Size().Memory(), Revisions: registry.Revisions{2, 1, 1, 1},
 	}
 	s.equal("Status", st, want)
 	members, err := m.Members(t.Context())
