@@ -53,6 +53,7 @@ func newGateway(c *core) (*gateway, error) {
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		gw.RegisterKVHandler,
 		gw.RegisterLeaseHandler,
+		gw.RegisterAuthHandler,
 	} {
 		if err := register(c.stopping, mux, conn); err != nil {
 			return nil, errors.Join(err, g.Close())

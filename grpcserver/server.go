@@ -41,6 +41,7 @@ func newServer(c *core) *grpc.Server {
 	)
 	registerKV(s, c)
 	pb.RegisterLeaseServer(s, &leaseService{core: c})
+	pb.RegisterAuthServer(s, newAuthService(c))
 	healthpb.RegisterHealthServer(s, newHealthService(c))
 	return s
 }

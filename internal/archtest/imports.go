@@ -210,6 +210,7 @@ var homes = []home{
 	{module: "go.etcd.io/etcd/api/v3", dirs: []string{"grpcserver", "bench"}, why: "etcd's messages end at the door, and bench is outside of it"},
 	{module: "go.etcd.io/etcd/client/v3", dirs: []string{"bench", "grpcserver"}, why: "only what plays etcd's users needs etcd's client"},
 	{module: "github.com/grpc-ecosystem/grpc-gateway/v2", dirs: []string{"grpcserver"}, why: "etcd's JSON is grpcserver's secret"},
+	{module: "golang.org/x/crypto", dirs: []string{"grpcserver"}, why: "the only passwords are those of etcd's users"},
 	{module: "github.com/spf13/cobra", dirs: []string{"cmd/cli"}, why: "only the command line knows its own library"},
 	{module: "github.com/spf13/pflag", dirs: []string{"cmd/cli"}, why: "only the command line knows flags"},
 	{module: "github.com/spf13/viper", dirs: []string{"cmd/cli"}, why: "only the command line knows where settings come from"},
