@@ -7,7 +7,6 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"herald/registry"
 	"herald/registry/archive"
 	"herald/registry/mvcc"
 )
@@ -41,24 +40,9 @@ func beginRestore(id, term uint64) *restoring {
 		defer close(r.decoded)
 		// Whatever is still written finds nobody reading, and does not wait.
 		defer out.Close()
-		r.state, _, r.err = readWhole(out)
+		r.state, _, r.err = archive.ReadAll(out)
 	}()
 	return r
-}
-
-// readWhole reads an archive that is all of r.
-func readWhole(r io.Reader) (*mvcc.State, registry.SnapshotInfo, error) {
-	s, info, err := archive.Read(r)
-	if err != nil {
-		return nil, info, err
-	}
-	switch _, err := io.ReadFull(r, make([]byte, 1)); {
-	case err == nil:
-		return nil, info, fmt.Errorf("%w: something follows the snapshot's end", registry.ErrCorrupt)
-	case !errors.Is(err, io.EOF):
-		return nil, info, err
-	}
-	return s, info, nil
 }
 
 // dropRestore ends a restore that does not happen.

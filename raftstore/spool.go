@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"herald/registry"
+	"herald/registry/archive"
 )
 
 const spoolPattern = "restore-*.tmp"
@@ -54,7 +55,7 @@ func (s *Store) spool(ctx context.Context, r io.Reader) (_ *spool, err error) {
 		return nil, err
 	}
 	sum := sha256.New()
-	if _, sp.info, err = readWhole(io.TeeReader(f, sum)); err != nil {
+	if _, sp.info, err = archive.ReadAll(io.TeeReader(f, sum)); err != nil {
 		return nil, err
 	}
 	sum.Sum(sp.sum[:0])

@@ -98,17 +98,8 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// inspect reads an archive to its end, behind which there must be nothing.
 func inspect(r io.Reader) (registry.SnapshotInfo, error) {
-	b := bufio.NewReaderSize(r, 1<<20)
-	info, err := archive.Inspect(b)
-	if err != nil {
-		return info, err
-	}
-	if _, err := b.ReadByte(); err != io.EOF {
-		return info, fmt.Errorf("%w: something follows the snapshot", registry.ErrCorrupt)
-	}
-	return info, nil
+	return archive.Inspect(bufio.NewReaderSize(r, 1<<20))
 }
 
 func inspectFile(name string) (registry.SnapshotInfo, error) {

@@ -164,6 +164,51 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// sealed is an archive as an etcd client's download has it.
+func sealed(b []byte) []byte {
+	b = append(bytes.Clone(b), make([]byte, -len(b)&511)...)
+	sum := sha256.Sum256(b)
+	return append(b, sum[:]...)
+}
+
+// TestSealed takes an archive with its seal, and with no other.
+func TestSealed(t *testing.T) {
+	v := testView(t)
+	plain, want := write(t, v)
+	whole := sealed(plain)
+	if len(whole)%512 != 32 {
+		t.Fatalf("%d bytes", len(whole))
+	}
+	s, info, err := ReadAll(iotest.HalfReader(bytes.NewReader(whole)))
+	if err != nil || !reflect.DeepEqual(info, want) || s.View().Hash() != v.Hash() {
+		t.Errorf("%+v (%v), want %+v", info, err, want)
+	}
+	for i := len(plain); i < len(whole); i++ {
+		for bit := range 8 {
+			b := bytes.Clone(whole)
+			b[i] ^= 1 << bit
+			if _, err := Inspect(bytes.NewReader(b)); !errors.Is(err, registry.ErrCorrupt) {
+				t.Fatalf("bit %d of byte %d flipped: %v", bit, i, err)
+			}
+		}
+		if _, err := Inspect(bytes.NewReader(whole[:i])); i > len(plain) && !errors.Is(err, registry.ErrCorrupt) {
+			t.Fatalf("cut to %d bytes: %v", i, err)
+		}
+		if _, err := Inspect(bytes.NewReader(append(bytes.Clone(whole[:i]), whole[i+1:]...))); !errors.Is(err, registry.ErrCorrupt) {
+			t.Fatalf("without byte %d: %v", i, err)
+		}
+	}
+	for what, b := range map[string][]byte{
+		"something behind it": append(bytes.Clone(whole), 0),
+		"two seals":           sealed(whole),
+		"a whole block more":  append(bytes.Clone(plain), make([]byte, 1024)...),
+	} {
+		if _, err := Inspect(bytes.NewReader(b)); !errors.Is(err, registry.ErrCorrupt) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 func TestWhatPeopleAreTold(t *testing.T) {
 	whole, _ := write(t, testView(t))
 	state := bytes.Index(whole, []byte("heraldkv"))
@@ -271,10 +316,14 @@ func FuzzRead(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(whole, head, state.Bytes())
+	f.Add(sealed(whole), head, state.Bytes())
 	f.Add([]byte{}, []byte("{}"), []byte{})
 	f.Add(whole[:100], []byte("null"), state.Bytes()[:30])
 	f.Fuzz(func(t *testing.T, raw, head, state []byte) {
 		for _, b := range [][]byte{raw, archiveOf(begin(Format, head), state)} {
+			if _, _, err := ReadAll(bytes.NewReader(b)); err != nil && !errors.Is(err, registry.ErrFormat) && !errors.Is(err, registry.ErrCorrupt) {
+				t.Fatalf("neither ErrFormat nor ErrCorrupt: %v", err)
+			}
 			s, info, err := Read(bytes.NewReader(b))
 			if err != nil {
 				if !errors.Is(err, registry.ErrFormat) && !errors.Is(err, registry.ErrCorrupt) {

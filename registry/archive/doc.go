@@ -22,4 +22,8 @@
 // later format keeps what is before the header. The chunks make an archive end where it
 // ends: it can be written while its size is not known yet, and can be followed by
 // something else, as on a connection.
+//
+// An archive that was downloaded by an etcd client is sealed: zeros follow it up to a multiple
+// of 512 bytes, and then the SHA-256 of every byte before it. Such clients take nothing
+// else for a whole snapshot.
 package archive

@@ -14,6 +14,9 @@ import (
 const Format = 1
 
 const (
+	// sealBlock is what an archive is filled up to a multiple of when it is sealed.
+	sealBlock = 512
+
 	magic = "heraldar"
 	// prefixLen is what comes before the header: magic, format and length.
 	prefixLen = len(magic) + 8

@@ -31,10 +31,24 @@ func Read(r io.Reader) (*mvcc.State, registry.SnapshotInfo, error) {
 	return s, info, nil
 }
 
-// Inspect reads an archive as Read does, all of it, and returns what it says of itself:
-// an archive that Inspect accepts can be restored.
+// ReadAll is Read of an archive that is all of r, sealed or not. With anything else behind
+// it, it fails with ErrCorrupt.
+func ReadAll(r io.Reader) (*mvcc.State, registry.SnapshotInfo, error) {
+	a := &reader{in: r, whole: sha256.New()}
+	s, info, err := a.archive()
+	if err == nil {
+		err = a.seal()
+	}
+	if err != nil {
+		return nil, registry.SnapshotInfo{}, err
+	}
+	return s, info, nil
+}
+
+// Inspect reads an archive as ReadAll does, and returns what it says of itself: an
+// archive that Inspect accepts can be restored.
 func Inspect(r io.Reader) (registry.SnapshotInfo, error) {
-	_, info, err := Read(r)
+	_, info, err := ReadAll(r)
 	return info, err
 }
 
@@ -140,6 +154,30 @@ func (a *reader) end(state *chunkReader) error {
 		return corrupt("its checksum does not match")
 	}
 	return nil
+}
+
+// seal reads what may follow an archive, to the end of it all.
+func (a *reader) seal() error {
+	padding := int(-a.n & (sealBlock - 1))
+	b := make([]byte, padding+sha256.Size+1)
+	n, err := io.ReadFull(a.in, b)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	case n != padding+sha256.Size || !allZero(b[:padding]):
+		return fmt.Errorf("read snapshot: %w", corrupt("something follows its end"))
+	}
+	a.whole.Write(b[:padding])
+	if !bytes.Equal(a.whole.Sum(nil), b[padding:n]) {
+		return fmt.Errorf("read snapshot: %w", corrupt("the checksum that the etcd client's download ends with does not match"))
+	}
+	return nil
+}
+
+func allZero(b []byte) bool {
+	return bytes.Count(b, []byte{0}) == len(b)
 }
 
 // chunkReader reads the chunks as one stream, up to their end.
