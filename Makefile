@@ -24,7 +24,7 @@ RULES := test build vet fmt lint mod arch race cross fuzz-smoke e2e deploy-check
 # What bench-etcd is told; "go run ./bench -help" lists it all.
 BENCH_ETCD ?=
 
-.PHONY: help check rules $(RULES) static bench bench-etcd bench-smoke clean
+.PHONY: help check rules $(RULES) static bench bench-etcd bench-smoke proto clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ bench-etcd: static ## Herald beside etcd, which must be installed; BENCH_ETCD="-
 
 bench-smoke: static ## that the comparison with etcd works: every load for a second, its figures mean nothing
 	$(GO) run ./bench -herald $(BIN) -seconds 1 -rounds 1 -clients 1,64 -warm 200ms -watchers 1000 -rate 200 $(BENCH_ETCD)
+
+proto: ## the Go files of grpcserver's .proto files; needs protoc
+	GO=$(GO) .ci/proto
 
 clean: ## what make built
 	rm -rf bin

@@ -14,6 +14,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+
+	"herald/grpcserver/electionpb"
+	"herald/grpcserver/lockpb"
 )
 
 // gateway is etcd's JSON gateway. It is a client of the gRPC server, over connections
@@ -54,6 +57,8 @@ func newGateway(c *core) (*gateway, error) {
 		gw.RegisterKVHandler,
 		gw.RegisterLeaseHandler,
 		gw.RegisterAuthHandler,
+		lockpb.RegisterLockHandler,
+		electionpb.RegisterElectionHandler,
 	} {
 		if err := register(c.stopping, mux, conn); err != nil {
 			return nil, errors.Join(err, g.Close())

@@ -34,6 +34,11 @@ func (c *core) header(h *pb.ResponseHeader, revision int64) *pb.ResponseHeader {
 	return h
 }
 
+// headerAt is a header that shows a revision.
+func (c *core) headerAt(revision int64) *pb.ResponseHeader {
+	return c.header(new(pb.ResponseHeader), revision)
+}
+
 // headerNow is a header with the revision that this server's state has.
 func (c *core) headerNow() *pb.ResponseHeader {
 	return c.header(new(pb.ResponseHeader), c.cluster.Status().Revisions[registry.SpaceKV])

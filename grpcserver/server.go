@@ -8,6 +8,9 @@ import (
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+
+	"herald/grpcserver/electionpb"
+	"herald/grpcserver/lockpb"
 )
 
 const (
@@ -42,6 +45,8 @@ func newServer(c *core) *grpc.Server {
 	registerKV(s, c)
 	pb.RegisterLeaseServer(s, &leaseService{core: c})
 	pb.RegisterAuthServer(s, newAuthService(c))
+	lockpb.RegisterLockServer(s, &lockService{core: c})
+	electionpb.RegisterElectionServer(s, &electionService{core: c})
 	healthpb.RegisterHealthServer(s, newHealthService(c))
 	return s
 }
