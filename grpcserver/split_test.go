@@ -94,6 +94,7 @@ func TestConnectionsBeginInManyWays(t *testing.T) {
 		if _, ok := frame.(*http2.SettingsFrame); !ok {
 			t.Errorf("the server begins with %v, not its settings", frame)
 		}
+		c.Close() // it would not heed the server's farewell
 	})
 	t.Run("half of HTTP/2's preface", func(*testing.T) {
 		c := h.dial()
