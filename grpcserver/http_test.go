@@ -74,7 +74,7 @@ func TestProbes(t *testing.T) {
 		{"/livez", 200, "ok"},
 		{"/livez?verbose", 200, "[+]serializable_read ok\nok"},
 		{"/readyz", 200, "ok"},
-		{"/readyz?verbose", 200, "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\nok"},
+		{"/readyz?verbose", 200, "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok"},
 		{"/readyz/linearizable_read", 200, "ok"},
 	})
 	h.store.SetOutage(registry.ErrNoLeader)
@@ -82,14 +82,34 @@ func TestProbes(t *testing.T) {
 		{"/health", 503, `{"health":"false","reason":"RAFT NO LEADER"}`},
 		{"/health?serializable=true", 200, healthy},
 		{"/livez", 200, "ok"},
-		{"/readyz", 503, "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: etcdserver: no leader\nreadyz check failed"},
+		{"/readyz", 503, "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: etcdserver: no leader\n[+]non_learner ok\nreadyz check failed"},
 		{"/readyz?exclude=linearizable_read", 200, "ok"},
-		{"/readyz?exclude=linearizable_read&exclude=data_corruption&verbose", 200, "[+]serializable_read ok\nok"},
+		{"/readyz?exclude=linearizable_read&exclude=data_corruption&exclude=non_learner&verbose", 200, "[+]serializable_read ok\nok"},
 		{"/readyz/linearizable_read?verbose", 503, "[-]linearizable_read failed: etcdserver: no leader\nreadyz check failed"},
 		{"/readyz/serializable_read", 200, "ok"},
 	})
 	h.store.SetOutage(nil)
 	run("with a leader again", []step{{"/health", 200, healthy}, {"/readyz", 200, "ok"}})
+}
+
+// joining is a cluster that this server has no vote in.
+type joining struct{ registry.Cluster }
+
+func (j joining) Servers() []registry.Member {
+	all := j.Cluster.Servers()
+	for i := range all {
+		all[i].Suffrage = registry.NonVoter
+	}
+	return all
+}
+
+func TestServerWithoutVoteIsNotReady(t *testing.T) {
+	h := open(t, func(_ *Config, host *plugin.Host) { host.Cluster = joining{host.Cluster} })
+	for path, want := range map[string]int{"/readyz": 503, "/readyz/non_learner": 503, "/readyz?exclude=non_learner": 200, "/livez": 200, "/health": 200} {
+		if res, body := h.ask("GET", path, ""); res.StatusCode != want {
+			t.Errorf("%s: %d %s, want %d", path, res.StatusCode, body, want)
+		}
+	}
 }
 
 func TestMetricsAreText(t *testing.T) {

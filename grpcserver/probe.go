@@ -42,7 +42,19 @@ func (c *core) readyz() *probe {
 		}},
 		c.readsLocally(),
 		{"linearizable_read", func(ctx context.Context) error { return c.canRead(ctx, registry.Linearizable) }},
+		{"non_learner", c.votes},
 	}}
+}
+
+// votes fails while this server has no vote: one that has just joined catches up first.
+func (c *core) votes(context.Context) error {
+	self := c.cluster.Status().ID
+	for _, m := range c.cluster.Servers() {
+		if m.ID == self && m.Suffrage == registry.Voter {
+			return nil
+		}
+	}
+	return errors.New("this server has no vote in the cluster")
 }
 
 func (c *core) readsLocally() check {
