@@ -18,6 +18,12 @@ type encoded interface {
 	append(b []byte) []byte
 }
 
+// pieced is like encoded, for an answer of which some is encoded already and shared with
+// others. What it returns is not written to.
+type pieced interface {
+	pieces() mem.BufferSlice
+}
+
 // codec reads and writes the door's messages. It is protobuf's, with short cuts.
 type codec struct{ encoding.CodecV2 }
 
@@ -25,6 +31,9 @@ func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if p, ok := v.(pieced); ok {
+		return p.pieces(), nil
+	}
 	e, ok := v.(encoded)
 	if !ok {
 		return c.CodecV2.Marshal(v)

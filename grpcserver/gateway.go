@@ -59,6 +59,7 @@ func newGateway(c *core) (*gateway, error) {
 		gw.RegisterAuthHandler,
 		lockpb.RegisterLockHandler,
 		electionpb.RegisterElectionHandler,
+		gw.RegisterWatchHandler,
 	} {
 		if err := register(c.stopping, mux, conn); err != nil {
 			return nil, errors.Join(err, g.Close())

@@ -48,5 +48,6 @@ func newServer(c *core) *grpc.Server {
 	lockpb.RegisterLockServer(s, &lockService{core: c})
 	electionpb.RegisterElectionServer(s, &electionService{core: c})
 	healthpb.RegisterHealthServer(s, newHealthService(c))
+	pb.RegisterWatchServer(s, &watchService{core: c})
 	return s
 }

@@ -1,0 +1,80 @@
+package grpcserver
+
+const (
+	// eventBatchBytes is how large the events of one response may be together, if they
+	// are of several revisions. What one revision did stays together, however large.
+	eventBatchBytes = 1 << 20
+	// fragmentBytes is how large a piece of one revision may be, for a watch that takes pieces:
+	// with all that is around it, no larger than a request. One event goes whole.
+	fragmentBytes = maxRequestBytes - 1<<10
+)
+
+// turn sends one response of a watch, and gives it another turn if there may be more.
+func (s *watchStream) turn(w *watch) error {
+	if w.watcher == nil {
+		return nil // it ended while it waited for its turn
+	}
+	if len(w.unsent) == 0 {
+		commits, err := w.watcher.Poll()
+		if err != nil {
+			return s.ended(w, err)
+		}
+		if len(commits) == 0 {
+			return nil
+		}
+		w.unsent = commits
+	}
+	w.quiet = false
+	if err := s.sendEvents(w); err != nil {
+		return err
+	}
+	// Also if nothing is left: only a Poll that returns nothing has Ready called again.
+	s.enqueue(w)
+	return nil
+}
+
+// sendEvents sends as many of the commits that wait as go into one response, or one commit
+// in fragments.
+//
+// The header's revision is that of the last commit: this watch has been told all up to there, and
+// nothing that it is told later is as old.
+func (s *watchStream) sendEvents(w *watch) error {
+	e := s.encodings.of(&w.unsent[0], w.prevKV)
+	if w.fragment && len(e.bytes) > fragmentBytes {
+		return s.sendFragments(w, e.fragments(fragmentBytes))
+	}
+	answer := &eventsAnswer{id: w.id, events: [][]byte{e.bytes}}
+	for n, bytes := 1, len(e.bytes); n < len(w.unsent); n++ {
+		e := s.encodings.of(&w.unsent[n], w.prevKV)
+		if bytes += len(e.bytes); bytes > eventBatchBytes {
+			break
+		}
+		answer.events = append(answer.events, e.bytes)
+	}
+	s.header(&answer.header, w.sent(len(answer.events)))
+	return s.stream.SendMsg(answer)
+}
+
+// sendFragments sends one commit in several responses. Nothing else is sent between them,
+// since clients put together what follows each other.
+func (s *watchStream) sendFragments(w *watch, fragments [][]byte) error {
+	answer := eventsAnswer{id: w.id}
+	s.header(&answer.header, w.sent(1))
+	for i := range fragments {
+		answer.events, answer.fragment = fragments[i:i+1], i < len(fragments)-1
+		if err := s.stream.SendMsg(&answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sent drops the first n of the commits that wait, and returns the last one's revision.
+func (w *watch) sent(n int) int64 {
+	revision := w.unsent[n-1].Revision
+	clear(w.unsent[:n])
+	if w.unsent = w.unsent[n:]; len(w.unsent) == 0 {
+		w.unsent = nil
+	}
+	return revision
+}

@@ -1,0 +1,116 @@
+package grpcserver
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"herald/registry"
+)
+
+// How often a request for progress that cannot be answered yet is looked at again. The
+// store hands commits to watchers an instant after it has applied them, which nothing
+// tells of if no watch of the stream wants them.
+const (
+	firstProgressRetry = time.Millisecond
+	lastProgressRetry  = 256 * time.Millisecond
+)
+
+// progressRequest is a client's wish to be told a revision up to which every watch of its
+// stream has been told everything. One at most waits: who asks again is answered once.
+type progressRequest struct {
+	asked bool
+	// target is the revision that was current when it was last asked. The answer is not below it.
+	target int64
+	// behind is a watch that was not there yet, looked at first the next time.
+	behind *watch
+	retry  time.Duration
+	again  <-chan time.Time
+}
+
+// askProgress notes that the client wants to be told.
+func (s *watchStream) askProgress() {
+	s.progress.asked = true
+	s.progress.target = s.cluster.Status().Revisions[registry.SpaceKV]
+	s.progress.retry, s.progress.again = firstProgressRetry, nil
+}
+
+// answerProgress answers a client that asked, once every watch is synced. If it is not to
+// be yet and the stream is idle, it sees to it that it is called again.
+func (s *watchStream) answerProgress(idle bool) error {
+	p := &s.progress
+	if !p.asked {
+		return nil
+	}
+	if len(s.watches) == 0 {
+		*p = progressRequest{} // nobody is told nothing, as in etcd
+		return nil
+	}
+	revision := s.syncedRevision()
+	if revision == 0 {
+		if idle {
+			p.again = time.After(p.retry)
+			p.retry = min(2*p.retry, lastProgressRetry)
+		}
+		return nil
+	}
+	*p = progressRequest{}
+	return s.answer(&pb.WatchResponse{Header: s.header(new(pb.ResponseHeader), revision), WatchId: noWatch})
+}
+
+// syncedRevision is a revision, not below the one that the client asked at, up to which every
+// watch has sent everything; 0 if there is none yet, or one starts beyond it.
+func (s *watchStream) syncedRevision() int64 {
+	p := &s.progress
+	if p.behind != nil && p.behind.watcher != nil && !p.behind.syncedTo(p.target) {
+		return 0
+	}
+	revision := int64(math.MaxInt64)
+	for _, w := range s.watches {
+		if !w.syncedTo(p.target) {
+			p.behind = w
+			return 0
+		}
+		revision = min(revision, w.watcher.Synced())
+	}
+	return revision
+}
+
+// syncedTo says that the watch has sent everything up to a revision, and starts there at
+// the latest. What was polled and is yet to be sent is not in Synced.
+func (w *watch) syncedTo(revision int64) bool {
+	return w.start <= revision+1 && w.watcher.Synced() >= revision
+}
+
+// startTick begins to count the time for notices of progress. A little chance keeps the
+// streams of a server from all sending at once.
+func (s *watchStream) startTick() {
+	if s.tick == nil {
+		every := s.config.WatchProgressInterval
+		s.tick = time.NewTicker(every + rand.N(every/10+1))
+	}
+}
+
+// notifyProgress tells a revision to the watches that want it and were sent nothing since
+// the last time.
+func (s *watchStream) notifyProgress() error {
+	for _, w := range s.watches {
+		if !w.notify {
+			continue
+		}
+		if !w.quiet {
+			w.quiet = true
+			continue
+		}
+		revision := w.watcher.Synced()
+		if revision < w.watcher.StartedAt() || revision < w.start-1 {
+			continue // it is still reading the history, or starts in the future
+		}
+		if err := s.answer(&pb.WatchResponse{Header: s.header(new(pb.ResponseHeader), revision), WatchId: w.id}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
