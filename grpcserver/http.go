@@ -18,7 +18,7 @@ func (c *core) routes(gateway, metrics http.Handler) http.Handler {
 		mux.HandleFunc("GET "+p.path+"/{check}", p.serveCheck)
 	}
 	mux.Handle("GET /metrics", c.metrics(metrics))
-	return readingInTime(mux)
+	return inTime(mux)
 }
 
 // renamed serves what is below one prefix as what is below another.

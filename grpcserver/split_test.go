@@ -244,9 +244,16 @@ func FuzzSplit(f *testing.F) {
 	f.Add([]byte(http2Preface[:13]), uint8(2))
 	f.Add([]byte{}, uint8(0))
 	f.Fuzz(func(t *testing.T, data []byte, cut uint8) {
+		want := speaksHTTP1
+		switch {
+		case bytes.HasPrefix(data, []byte(http2Preface)):
+			want = speaksHTTP2
+		case bytes.HasPrefix([]byte(http2Preface), data):
+			want = undecided
+		}
 		s := newSplitter(newHandedOn(gatewayAddr{}), nil, slog.New(slog.DiscardHandler))
 		client, server := net.Pipe()
-		sent := make(chan struct{})
+		sent, sorted := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(sent)
 			defer client.Close()
@@ -257,9 +264,11 @@ func FuzzSplit(f *testing.F) {
 				}
 				rest = rest[n:]
 			}
+			if want != undecided { // or else only the end tells
+				<-sorted
+			}
 		}()
 		s.take(server)
-		sorted := make(chan struct{})
 		go func() { s.sorting.Wait(); close(sorted) }()
 		var conn net.Conn
 		to := undecided
@@ -269,13 +278,6 @@ func FuzzSplit(f *testing.F) {
 		case conn = <-s.http2.conns:
 			to = speaksHTTP2
 		case <-sorted:
-		}
-		want := speaksHTTP1
-		switch {
-		case bytes.HasPrefix(data, []byte(http2Preface)):
-			want = speaksHTTP2
-		case bytes.HasPrefix([]byte(http2Preface), data):
-			want = undecided
 		}
 		if to != want {
 			t.Errorf("%q went to %d, want %d", data, to, want)

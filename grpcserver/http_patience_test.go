@@ -107,3 +107,56 @@ func TestTalkIsNotTimed(t *testing.T) {
 		})
 	}
 }
+
+func TestAnswerThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wrote := make(chan error, 1)
+		client := served(t, "POST /v3/kv/range HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, err := w.Write(make([]byte, 10*maxChunk))
+			wrote <- err
+		})
+		for range 5 { // slowly, but it is read
+			time.Sleep(chunkTimeout / 3) // and so two chunks within the time of one
+			if _, err := io.ReadFull(client, make([]byte, maxChunk)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begun := time.Now()
+		if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("write: %v", err)
+		}
+		if took := time.Since(begun); took > chunkTimeout {
+			t.Errorf("given up after %v, want %v at most", took, chunkTimeout)
+		}
+	})
+}
+
+// A connection that is used again has its time anew.
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := served(t, "", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(w, "{}")
+		})
+		answers := bufio.NewReader(client)
+		for i := range 3 {
+			if _, err := io.WriteString(client, "POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			if line, err := answers.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+				t.Fatalf("request %d: %q, %v", i, line, err)
+			}
+			_, _ = answers.ReadString('\n')
+			if _, err := io.WriteString(client, "{}"); err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.ReadResponse(answers, nil)
+			if err != nil || res.StatusCode != 200 {
+				t.Fatalf("request %d: %v, %v", i, res, err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			time.Sleep(2 * chunkTimeout)
+		}
+	})
+}
