@@ -1,0 +1,115 @@
+//go:build e2e
+
+package systemtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// transcripts are conversations that were recorded from etcd, with the tool that
+// replays them. They lie beside the project where it is developed.
+const transcripts = "../../../shared/transcripts"
+
+// differing is a line of the tool's output that begins what it says of a step.
+var differing = regexp.MustCompile(`(?m)^etcd/([a-z0-9-]+) step (\d+)\b`)
+
+// TestEtcdsConversationsGoAsRecorded replays them all against one server. Where it answers
+// otherwise than etcd, the table of the door's README says why, step by step, and has no row too
+// many.
+func TestEtcdsConversationsGoAsRecorded(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(transcripts, "etcd", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Skipf("no recorded conversations in %s/etcd: nothing to replay", transcripts)
+	}
+	p := start(t, "dev", "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0", "--peer-address", "127.0.0.1:0",
+		"--etcd-address", "127.0.0.1:0")
+	tool := exec.Command("python3", append([]string{filepath.Join(transcripts, "transcript.py"), "replay", "--etcd", "http://" + p.listening("etcd")}, files...)...)
+	tool.WaitDelay = 10 * time.Second
+	var exit *exec.ExitError
+	out, err := tool.CombinedOutput()
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	summary := regexp.MustCompile(`(?m)^(\d+) steps, \d+ as the reference, \d+ otherwise$`).FindStringSubmatch(string(out))
+	if summary == nil || summary[1] == "0" {
+		t.Fatalf("the tool did not come to an end:\n%s", out)
+	}
+	t.Logf("%d conversations: %s", len(files), summary[0])
+
+	explained := explainedSteps(t, filepath.Join("..", "..", "grpcserver", "README.md"))
+	reports := differing.FindAllStringSubmatchIndex(string(out), -1)
+	for i, at := range reports {
+		end := len(out)
+		if i+1 < len(reports) {
+			end = reports[i+1][0]
+		}
+		step := stepName(string(out[at[2]:at[3]]), string(out[at[4]:at[5]]))
+		if i := slices.Index(explained, step); i >= 0 {
+			explained = slices.Delete(explained, i, i+1)
+			continue
+		}
+		t.Errorf("differs from etcd, and the README does not say why:\n%s", out[at[0]:end])
+	}
+	for _, step := range explained {
+		t.Errorf("the README explains a difference in %s, and there is none", step)
+	}
+}
+
+func stepName(conversation, step string) string {
+	return fmt.Sprintf("%s step %s", conversation, step)
+}
+
+// explainedSteps reads the README's table of steps that differ: conversation, steps with commas between
+// them, what differs and why.
+func explainedSteps(t *testing.T, readme string) []string {
+	t.Helper()
+	b, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(b), "\n| Conversation | Step | ")
+	if !found {
+		t.Fatalf("%s has no table with the columns Conversation, Step, and what they differ in", readme)
+	}
+	var steps []string
+	for i, row := range strings.Split(table, "\n") {
+		if i < 2 { // the header's rest, the rule
+			continue
+		}
+		cells := strings.Split(row, "|")
+		if len(cells) < 5 {
+			return steps
+		}
+		if strings.TrimSpace(cells[3]) == "" {
+			t.Errorf("%s gives no reason in %q", readme, row)
+		}
+		for step := range strings.SplitSeq(cells[2], ",") {
+			steps = append(steps, stepName(strings.Trim(cells[1], " `"), strings.TrimSpace(step)))
+		}
+	}
+	return steps
+}
+
+// listening is the TCP address that a door said it listens on.
+func (p *process) listening(door string) string {
+	p.t.Helper()
+	for line := range strings.Lines(p.log.String()) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == door && strings.HasSuffix(f[1], "/tcp") {
+			return strings.TrimSuffix(f[1], "/tcp")
+		}
+	}
+	p.t.Fatalf("no address of the door %s was printed:\n%s", door, p.log)
+	return ""
+}
