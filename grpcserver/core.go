@@ -20,6 +20,7 @@ type core struct {
 	log      *slog.Logger
 
 	leaders      *leaderWatch
+	alarms       *alarms
 	member       uint64
 	clusterKnown atomic.Uint64
 
@@ -35,8 +36,16 @@ func newCore(config Config, h *plugin.Host) *core {
 	c := &core{
 		config: config, store: h.Store, cluster: h.Cluster, operator: h.Operator, version: h.Version, log: h.Log,
 		leaders: newLeaderWatch(h.Cluster),
+		alarms:  newAlarms(h.Store),
 		member:  memberID(h.Cluster.Status().ID),
 	}
 	c.stopping, c.stop = context.WithCancelCause(context.Background())
 	return c
+}
+
+// start starts the goroutines that live as long as the door.
+func (c *core) start() {
+	for _, run := range []func(context.Context){c.leaders.run, c.runAlarms} {
+		c.background.Go(func() { run(c.stopping) })
+	}
 }

@@ -82,7 +82,7 @@ func (d *Door) Addresses() []plugin.Address {
 
 // Run implements plugin.Door.
 func (d *Door) Run(ctx context.Context) error {
-	d.core.background.Go(func() { d.core.leaders.run(d.core.stopping) })
+	d.core.start()
 	served := make(chan error, 4)
 	serve := func(f func() error) { go func() { served <- f() }() }
 	serve(d.splitter.accept)

@@ -63,6 +63,9 @@ func (s *electionService) proclaim(ctx context.Context, key string, created int6
 	if created <= 0 { // of a key that does not exist it would hold
 		return 0, errNotLeader
 	}
+	if err := s.alarms.refuseGrowth(); err != nil {
+		return 0, err
+	}
 	res, err := s.store.Txn(ctx, registry.Txn{
 		Compare: []registry.Compare{createdAt(key, created)},
 		Then:    []registry.Op{{Put: &registry.PutRequest{Key: key, Value: value, KeepLease: true}}},
@@ -77,6 +80,9 @@ func (s *electionService) proclaim(ctx context.Context, key string, created int6
 func (s *electionService) Resign(ctx context.Context, r *electionpb.ResignRequest) (*electionpb.ResignResponse, error) {
 	if r.Leader == nil {
 		return nil, errLeaderUnset
+	}
+	if err := s.alarms.refuseChange(); err != nil {
+		return nil, queueStatus(ctx, err)
 	}
 	revision, err := s.remove(ctx, string(r.Leader.Key), r.Leader.Rev)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/status"
 
 	"herald/registry"
@@ -52,9 +51,6 @@ func (c *core) unhealthy(ctx context.Context, exclude []string, serializable boo
 	}
 	return ""
 }
-
-// alarmsInForce are the alarms that this server knows of.
-func (c *core) alarmsInForce() []pb.AlarmType { return nil }
 
 // canRead makes a small read. Its error is in etcd's words.
 func (c *core) canRead(ctx context.Context, how registry.Consistency) error {

@@ -11,6 +11,9 @@ import (
 // Compact forgets what was before a revision. Its space is given back bit by bit as later
 // entries are applied; an answer does not wait for that, also not with physical.
 func (s *kvService) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
+	if err := s.alarms.refuseChange(); err != nil {
+		return nil, err
+	}
 	if err := s.store.Compact(ctx, registry.SpaceKV, r.Revision); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,9 @@ func (s *kvService) answerPut(ctx context.Context, r *pb.PutRequest) (*putAnswer
 	if err := checkPut(r); err != nil {
 		return nil, err
 	}
+	if err := s.alarms.refuseGrowth(); err != nil {
+		return nil, err
+	}
 	p := putRequest(r)
 	res, err := registry.Put(ctx, s.store, p)
 	if err != nil {

@@ -13,6 +13,9 @@ func (s *kvService) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse,
 	if err := checkTxn(r); err != nil {
 		return nil, err
 	}
+	if err := s.alarms.refuseTxn(r); err != nil {
+		return nil, err
+	}
 	res, err := s.store.Txn(ctx, txnRequest(r))
 	if err != nil {
 		return nil, err

@@ -15,6 +15,9 @@ func (s *leaseService) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) 
 	if r.TTL > maxTTL { // as a duration it could be anything
 		return nil, rpctypes.ErrGRPCLeaseTTLTooLarge
 	}
+	if err := s.alarms.refuseGrowth(); err != nil {
+		return nil, err
+	}
 	ttl := time.Duration(max(r.TTL, minTTL)) * time.Second
 	l, err := s.store.GrantLease(ctx, registry.LeaseID(r.ID), ttl)
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 
 // LeaseRevoke ends a lease, with its keys in one revision.
 func (s *leaseService) LeaseRevoke(ctx context.Context, r *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, error) {
+	if err := s.alarms.refuseChange(); err != nil {
+		return nil, err
+	}
 	if err := s.store.RevokeLease(ctx, registry.LeaseID(r.ID)); err != nil {
 		return nil, err
 	}

@@ -42,6 +42,9 @@ func (s *lockService) Lock(ctx context.Context, r *lockpb.LockRequest) (*lockpb.
 
 // Unlock gives a lock up, or a place in the queue for it. That there is none is no error.
 func (s *lockService) Unlock(ctx context.Context, r *lockpb.UnlockRequest) (*lockpb.UnlockResponse, error) {
+	if err := s.alarms.refuseChange(); err != nil {
+		return nil, queueStatus(ctx, err)
+	}
 	res, err := registry.Delete(ctx, s.store, registry.DeleteRequest{KeyRange: registry.One(string(r.Key))})
 	if err != nil {
 		return nil, queueStatus(ctx, err)

@@ -48,11 +48,8 @@ func (c *core) readyz() *probe {
 
 // votes fails while this server has no vote: one that has just joined catches up first.
 func (c *core) votes(context.Context) error {
-	self := c.cluster.Status().ID
-	for _, m := range c.cluster.Servers() {
-		if m.ID == self && m.Suffrage == registry.Voter {
-			return nil
-		}
+	if m, ok := c.server(c.cluster.Status().ID); ok && m.Suffrage == registry.Voter {
+		return nil
 	}
 	return errors.New("this server has no vote in the cluster")
 }

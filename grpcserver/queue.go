@@ -45,6 +45,9 @@ type place struct {
 
 // queueUp takes a place in a queue, or finds the one that the lease has.
 func (c *core) queueUp(ctx context.Context, name []byte, lease int64, value []byte) (*place, error) {
+	if err := c.alarms.refuseGrowth(); err != nil {
+		return nil, err
+	}
 	p := &place{core: c, prefix: queuePrefix(name), lease: registry.LeaseID(lease)}
 	if lease == 0 {
 		l, err := c.store.GrantLease(ctx, 0, ownTTL)
