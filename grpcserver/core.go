@@ -22,6 +22,7 @@ type core struct {
 	leaders      *leaderWatch
 	alarms       *alarms
 	member       uint64
+	record       memberRecord // what this server says of itself
 	clusterKnown atomic.Uint64
 
 	// stopping ends when the door does, and with it every stream that would not by itself; its
@@ -45,7 +46,7 @@ func newCore(config Config, h *plugin.Host) *core {
 
 // start starts the goroutines that live as long as the door.
 func (c *core) start() {
-	for _, run := range []func(context.Context){c.leaders.run, c.runAlarms} {
+	for _, run := range []func(context.Context){c.leaders.run, c.runAlarms, c.runMembers} {
 		c.background.Go(func() { run(c.stopping) })
 	}
 }

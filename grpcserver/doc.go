@@ -16,6 +16,6 @@
 //   - the gRPC server's, one or more for each connection and call: Door.Run, by its Stop.
 //   - the HTTP server's: Door.Run, by its Shutdown or Close.
 //   - receiveWatches, one for each stream of watches: watchService.Watch, through core.background.
-//   - leaderWatch.run and core.runAlarms: Door.Run, through core.background.
+//   - leaderWatch.run, core.runAlarms and core.runMembers: Door.Run, through core.background.
 //   - those that the services' own comments name: by core.background, which Door.Run waits for.
 package grpcserver

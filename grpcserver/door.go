@@ -56,6 +56,7 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) error {
 	d.host = h
 	d.splitter = newSplitter(listener, secure, h.Log)
 	d.core = newCore(d.config, h)
+	d.core.record = memberRecord{Name: h.Node, ClientURLs: clientURLs(&d.config, listener.Addr(), h.Peer)}
 	d.grpc = newServer(d.core)
 	d.gateway, err = newGateway(d.core)
 	if err != nil {

@@ -56,6 +56,7 @@ func newGateway(c *core) (*gateway, error) {
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		gw.RegisterKVHandler,
 		gw.RegisterLeaseHandler,
+		gw.RegisterClusterHandler,
 		gw.RegisterMaintenanceHandler,
 		gw.RegisterAuthHandler,
 		lockpb.RegisterLockHandler,

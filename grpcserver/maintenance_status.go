@@ -36,13 +36,3 @@ func (s *maintenanceService) Status(context.Context, *pb.StatusRequest) (*pb.Sta
 	}
 	return a, nil
 }
-
-// server is a server of the cluster by its ID in Herald, as this one knows it.
-func (c *core) server(id string) (registry.Member, bool) {
-	for _, m := range c.cluster.Servers() {
-		if m.ID == id {
-			return m, true
-		}
-	}
-	return registry.Member{}, false
-}

@@ -44,6 +44,7 @@ func newServer(c *core) *grpc.Server {
 	)
 	registerKV(s, c)
 	pb.RegisterLeaseServer(s, &leaseService{core: c})
+	pb.RegisterClusterServer(s, &clusterService{core: c})
 	pb.RegisterMaintenanceServer(s, newMaintenanceService(c))
 	pb.RegisterAuthServer(s, newAuthService(c))
 	lockpb.RegisterLockServer(s, &lockService{core: c})

@@ -1,0 +1,51 @@
+package grpcserver
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+)
+
+// peerURL is a server's peer address as etcd's clients know such a thing.
+func peerURL(address string) string { return "http://" + address }
+
+// clientURLs are where clients are told that a door is: what its settings advertise; else the
+// address that it is bound to; and if that is every one of its host, the host that the other
+// servers know, which is in peer.
+func clientURLs(c *Config, bound net.Addr, peer string) []string {
+	if len(c.Advertise) > 0 {
+		return c.Advertise
+	}
+	host, port := splitHost(bound.String())
+	if name, _ := splitHost(c.Address); !isAddress(name) {
+		host = name // which a certificate may be for
+	}
+	if isUnspecified(host) {
+		host, _ = splitHost(peer)
+	}
+	if isUnspecified(host) {
+		host = "127.0.0.1"
+	}
+	u := url.URL{Scheme: c.scheme(), Host: net.JoinHostPort(host, port)}
+	return []string{u.String()}
+}
+
+func splitHost(address string) (host, port string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, ""
+	}
+	return host, port
+}
+
+// isAddress says that a host is not a name.
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == ""
+}
+
+// isUnspecified says that a host stands for all addresses of its machine.
+func isUnspecified(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.Unmap().IsUnspecified()
+}
