@@ -94,13 +94,17 @@ func TestStopLetsCallsFinish(t *testing.T) {
 	h := open(t)
 	c := h.dial()
 	body := `{"key":"YQ==","value":"MQ=="}`
-	fmt.Fprintf(c, "POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:5])
-	h.ask("GET", "/version", "") // the connection before is accepted by now
+	answers := bufio.NewReader(c)
+	fmt.Fprintf(c, "POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(body))
+	if line, err := answers.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" { // the call has begun
+		t.Fatalf("%q, %v", line, err)
+	}
+	_, _ = answers.ReadString('\n')
 	stopped := make(chan error, 1)
 	go func() { stopped <- h.stop() }()
 	<-h.door.core.stopping.Done()
-	io.WriteString(c, body[5:])
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	io.WriteString(c, body)
+	res, err := http.ReadResponse(answers, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
