@@ -51,7 +51,7 @@ func (s *watchStream) sendEvents(w *watch) error {
 		}
 		answer.events = append(answer.events, e.bytes)
 	}
-	s.header(&answer.header, w.sent(len(answer.events)))
+	s.header(&answer.header, s.sent(w, len(answer.events)))
 	return s.stream.SendMsg(answer)
 }
 
@@ -59,7 +59,7 @@ func (s *watchStream) sendEvents(w *watch) error {
 // since clients put together what follows each other.
 func (s *watchStream) sendFragments(w *watch, fragments [][]byte) error {
 	answer := eventsAnswer{id: w.id}
-	s.header(&answer.header, w.sent(1))
+	s.header(&answer.header, s.sent(w, 1))
 	for i := range fragments {
 		answer.events, answer.fragment = fragments[i:i+1], i < len(fragments)-1
 		if err := s.stream.SendMsg(&answer); err != nil {
@@ -70,11 +70,12 @@ func (s *watchStream) sendFragments(w *watch, fragments [][]byte) error {
 }
 
 // sent drops the first n of the commits that wait, and returns the last one's revision.
-func (w *watch) sent(n int) int64 {
-	revision := w.unsent[n-1].Revision
+func (s *watchStream) sent(w *watch, n int) int64 {
+	w.told = w.unsent[n-1].Revision
+	s.told = max(s.told, w.told)
 	clear(w.unsent[:n])
 	if w.unsent = w.unsent[n:]; len(w.unsent) == 0 {
 		w.unsent = nil
 	}
-	return revision
+	return w.told
 }

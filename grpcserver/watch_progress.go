@@ -60,28 +60,39 @@ func (s *watchStream) answerProgress(idle bool) error {
 	return s.answer(&pb.WatchResponse{Header: s.header(new(pb.ResponseHeader), revision), WatchId: noWatch})
 }
 
-// syncedRevision is a revision, not below the one that the client asked at, up to which every
-// watch has sent everything; 0 if there is none yet, or one starts beyond it.
+// syncedRevision is a revision up to which every watch has sent everything; 0 if there is
+// none that is not below the one that the client asked at, nor below what any watch was told
+// already: clients take it for the revision that all their watches are at, which must not go
+// back. A watch that starts beyond it has none.
 func (s *watchStream) syncedRevision() int64 {
 	p := &s.progress
-	if p.behind != nil && p.behind.watcher != nil && !p.behind.syncedTo(p.target) {
+	lowest := max(p.target, s.told)
+	if p.behind != nil && p.behind.watcher != nil && !p.behind.reached(lowest) {
 		return 0
 	}
 	revision := int64(math.MaxInt64)
 	for _, w := range s.watches {
-		if !w.syncedTo(p.target) {
+		if !w.reached(lowest) {
 			p.behind = w
 			return 0
 		}
-		revision = min(revision, w.watcher.Synced())
+		revision = min(revision, w.synced())
 	}
 	return revision
 }
 
-// syncedTo says that the watch has sent everything up to a revision, and starts there at
-// the latest. What was polled and is yet to be sent is not in Synced.
-func (w *watch) syncedTo(revision int64) bool {
-	return w.start <= revision+1 && w.watcher.Synced() >= revision
+// synced is a revision up to which the watch has sent everything.
+func (w *watch) synced() int64 {
+	if len(w.unsent) > 0 {
+		return w.watcher.Synced() // does not count what was polled last
+	}
+	return max(w.told, w.watcher.Synced())
+}
+
+// reached says that the watch has sent everything up to a revision, and starts there at
+// the latest.
+func (w *watch) reached(revision int64) bool {
+	return w.start <= revision+1 && w.synced() >= revision
 }
 
 // startTick begins to count the time for notices of progress. A little chance keeps the
@@ -104,7 +115,7 @@ func (s *watchStream) notifyProgress() error {
 			w.quiet = true
 			continue
 		}
-		revision := w.watcher.Synced()
+		revision := w.synced()
 		if revision < w.watcher.StartedAt() || revision < w.start-1 {
 			continue // it is still reading the history, or starts in the future
 		}

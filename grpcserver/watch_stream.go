@@ -21,6 +21,8 @@ type watchStream struct {
 	nextID  int64
 	turns   []*watch // scratch of takeTurns
 
+	// told is the highest revision in what was sent.
+	told     int64
 	progress progressRequest
 	// tick tells of the time for notices of progress; nil until a watch wants them.
 	tick *time.Ticker
@@ -45,6 +47,7 @@ type watch struct {
 	quiet bool
 	// unsent are commits that were polled and are yet to be sent.
 	unsent []registry.Commit
+	told   int64 // the revision of the last commit that was sent
 	queued bool // it is in ready
 }
 
@@ -152,7 +155,10 @@ func (s *watchStream) takeTurns() []*watch {
 }
 
 // answer sends anything but events.
-func (s *watchStream) answer(r *pb.WatchResponse) error { return s.stream.SendMsg(r) }
+func (s *watchStream) answer(r *pb.WatchResponse) error {
+	s.told = max(s.told, r.Header.Revision)
+	return s.stream.SendMsg(r)
+}
 
 // forget ends a watch without a word.
 func (s *watchStream) forget(w *watch) {
