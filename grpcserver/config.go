@@ -33,7 +33,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	errs := []error{c.validateAddress(), c.validateTLS()}
 	for _, u := range c.Advertise {
-		if err := validClientURL(u); err != nil {
+		if err := validURL(u); err != nil {
 			errs = append(errs, fmt.Errorf("advertise %q: %w", u, err))
 		}
 	}
@@ -54,8 +54,8 @@ func (c *Config) validateAddress() error {
 	return nil
 }
 
-// validClientURL checks a URL that clients are told.
-func validClientURL(s string) error {
+// validURL checks a URL that says where clients, or other servers, reach a server.
+func validURL(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:

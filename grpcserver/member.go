@@ -89,8 +89,24 @@ func (c *core) members(ctx context.Context, how registry.Consistency) (*members,
 			PeerURLs: []string{peerURL(s.Address)}, IsLearner: s.Suffrage == registry.NonVoter,
 		}})
 	}
-	slices.SortFunc(ms.all, func(a, b member) int { return cmp.Compare(a.ID, b.ID) })
+	ms.sort()
 	return ms, nil
+}
+
+func (ms *members) sort() {
+	slices.SortFunc(ms.all, func(a, b member) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+func (ms *members) add(m member) {
+	ms.all = append(ms.all, m)
+	ms.sort()
+}
+
+// taken says that a member but the one of that number has one of the peer URLs.
+func (ms *members) taken(urls []string, but uint64) bool {
+	return slices.ContainsFunc(ms.all, func(m member) bool {
+		return m.ID != but && slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(urls, u) })
+	})
 }
 
 // messages are the members as an answer has them.

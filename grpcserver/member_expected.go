@@ -1,11 +1,13 @@
 package grpcserver
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strconv"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"herald/registry"
 )
@@ -23,4 +25,30 @@ func (ms *members) addExpected(kv *registry.KeyValue, number string, servers []r
 		return
 	}
 	ms.all = append(ms.all, member{key: kv.Key, Member: &pb.Member{ID: id, PeerURLs: e.PeerURLs, IsLearner: e.Learner}})
+}
+
+// expect writes down a member that is expected, and reports whether it could: not if any that
+// is expected was written down, or changed, after revision.
+func (c *core) expect(ctx context.Context, m *member, revision int64) (bool, error) {
+	value, err := json.Marshal(expectedMember{PeerURLs: m.PeerURLs, Learner: m.IsLearner})
+	if err != nil {
+		return false, err
+	}
+	res, err := c.store.Txn(ctx, registry.Txn{
+		Compare: []registry.Compare{{
+			Space: registry.SpaceSystem, KeyRange: registry.Prefix(expectedPrefix),
+			Target: registry.CompareMod, Result: registry.Less, Int: revision + 1,
+		}},
+		Then: []registry.Op{{Put: &registry.PutRequest{Space: registry.SpaceSystem, Key: m.key, Value: value, IfChanged: true}}},
+	})
+	return res.Succeeded, err
+}
+
+// unexpect deletes what was written down of a member.
+func (c *core) unexpect(ctx context.Context, m *member) error {
+	res, err := registry.Delete(ctx, c.store, registry.DeleteRequest{Space: registry.SpaceSystem, KeyRange: registry.One(m.key)})
+	if err == nil && res.Deleted == 0 {
+		err = rpctypes.ErrGRPCMemberNotFound
+	}
+	return err
 }

@@ -4,10 +4,34 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 )
 
 // peerURL is a server's peer address as etcd's clients know such a thing.
 func peerURL(address string) string { return "http://" + address }
+
+// peerAddress is the host and port of a peer URL that was checked.
+func peerAddress(peerURL string) string {
+	u, err := url.Parse(peerURL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// checkPeerURLs fails unless there are URLs that are peer addresses.
+func checkPeerURLs(urls []string) error {
+	if len(urls) == 0 {
+		return rpctypes.ErrGRPCMemberBadURLs
+	}
+	for _, u := range urls {
+		if validURL(u) != nil {
+			return rpctypes.ErrGRPCMemberBadURLs
+		}
+	}
+	return nil
+}
 
 // clientURLs are where clients are told that a door is: what its settings advertise; else the
 // address that it is bound to; and if that is every one of its host, the host that the other

@@ -38,7 +38,7 @@ func TestClientURLs(t *testing.T) {
 			t.Errorf("%+v: %q", c, got)
 		}
 		for _, u := range got {
-			if err := validClientURL(u); err != nil {
+			if err := validURL(u); err != nil {
 				t.Errorf("%s, which clients are told, is refused as a setting: %v", u, err)
 			}
 		}
