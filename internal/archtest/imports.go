@@ -84,6 +84,8 @@ var directions = []allowance{
 		why: "it reads the others' source and needs none of their code"},
 	{dir: "internal/systemtest", tests: []string{"..."},
 		why: "it drives the built binary"},
+	{dir: "internal/systemtest/process", imports: []string{"registry", "httpserver/api"},
+		why: "it runs processes, and knows of them what the command line prints"},
 	{dir: "internal/systemtest/chaos/chaosdoor", imports: []string{"registry", "registry/plugin"},
 		why: "a door meets the store at the interfaces of registry, and is part of the binary under test: it must not bring what judges it"},
 	{dir: "internal/systemtest/chaos/herald",

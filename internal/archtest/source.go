@@ -107,8 +107,11 @@ func (f *file) isRapid(x ast.Expr) bool {
 	return p == "pgregory.net/rapid" && name == "T"
 }
 
+// forTests are the packages that several packages' tests share.
+var forTests = []string{"registry/storetest", "internal/systemtest/process"}
+
 // testCode reports whether a file is compiled for tests alone.
-func testCode(f *file) bool { return f.test || f.dir == "registry/storetest" }
+func testCode(f *file) bool { return f.test || slices.Contains(forTests, f.dir) }
 
 // quietLibraries refuses printing, and ending the process, outside package main.
 func quietLibraries(t *tree) []violation {
@@ -154,7 +157,7 @@ func noTestingInCode(t *tree) []violation {
 		}
 		for _, spec := range f.ast.Imports {
 			if p := importPath(spec); under(p, "testing") {
-				bad = append(bad, violation{t.at(spec), fmt.Sprintf("imports %s: it would be linked into the binary; what tests share lives in _test.go files or registry/storetest", p)})
+				bad = append(bad, violation{t.at(spec), fmt.Sprintf("imports %s: it would be linked into the binary; what tests share lives in _test.go files or %s", p, strings.Join(forTests, " or "))})
 			}
 		}
 	}

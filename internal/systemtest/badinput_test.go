@@ -12,26 +12,28 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"herald/internal/systemtest/process"
 )
 
 // answer is a response with its status.
-func (p *process) answer(args ...string) (status, body string) {
-	p.t.Helper()
-	out := curl(p.t, append([]string{"-w", "\n%{http_code}"}, args...)...)
+func answer(t *testing.T, p *process.Process, args ...string) (status, body string) {
+	t.Helper()
+	out := curl(t, append([]string{"-w", "\n%{http_code}"}, args...)...)
 	i := strings.LastIndexByte(out, '\n')
 	return out[i+1:], out[:i]
 }
 
 func TestBadRequestsAreRefusedWithAReasonAndLoseNothing(t *testing.T) {
-	p := dev(t)
-	curl(t, "-X", "PUT", "-d", "kept", p.url("/v1/kv/kept"))
-	curl(t, "-X", "PUT", "-d", `{"Name":"kept","Port":1}`, p.url("/v1/agent/service/register"))
+	p := process.Dev(t)
+	curl(t, "-X", "PUT", "-d", "kept", p.URL("/v1/kv/kept"))
+	curl(t, "-X", "PUT", "-d", `{"Name":"kept","Port":1}`, p.URL("/v1/agent/service/register"))
 
 	big := filepath.Join(t.TempDir(), "big")
 	if err := os.WriteFile(big, bytes.Repeat([]byte("x"), 512<<10+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	register := p.url("/v1/agent/service/register")
+	register := p.URL("/v1/agent/service/register")
 	for _, tc := range []struct {
 		what         string
 		status, want string
@@ -42,32 +44,32 @@ func TestBadRequestsAreRefusedWithAReasonAndLoseNothing(t *testing.T) {
 		{"no name", "400", "name", []string{"-X", "PUT", "-d", `{"Port":1}`, register}},
 		{"a check without interval", "400", "Interval", []string{"-X", "PUT", "-d", `{"Name":"x","Check":{"HTTP":"http://127.0.0.1/"}}`, register}},
 		{"a bad TTL of a check", "400", "", []string{"-X", "PUT", "-d", `{"Name":"x","Check":{"TTL":"soon"}}`, register}},
-		{"a bad TTL of a lease", "400", "", []string{"-X", "PUT", "-d", `{"TTL":"-5s"}`, p.url("/v1/lease/grant")}},
-		{"a value over the limit", "413", "524288", []string{"-X", "PUT", "--data-binary", "@" + big, p.url("/v1/kv/big")}},
-		{"no key", "400", "Missing key name", []string{"-X", "PUT", "-d", "x", p.url("/v1/kv/")}},
-		{"a bad index", "400", "Invalid index", []string{p.url("/v1/kv/kept?index=abc")}},
-		{"a bad wait", "400", "Invalid wait time", []string{p.url("/v1/kv/kept?wait=10")}},
-		{"an unknown path", "404", "", []string{p.url("/v1/nothing")}},
-		{"a wrong method", "405", "POST", []string{"-X", "POST", p.url("/v1/kv/kept")}},
+		{"a bad TTL of a lease", "400", "", []string{"-X", "PUT", "-d", `{"TTL":"-5s"}`, p.URL("/v1/lease/grant")}},
+		{"a value over the limit", "413", "524288", []string{"-X", "PUT", "--data-binary", "@" + big, p.URL("/v1/kv/big")}},
+		{"no key", "400", "Missing key name", []string{"-X", "PUT", "-d", "x", p.URL("/v1/kv/")}},
+		{"a bad index", "400", "Invalid index", []string{p.URL("/v1/kv/kept?index=abc")}},
+		{"a bad wait", "400", "Invalid wait time", []string{p.URL("/v1/kv/kept?wait=10")}},
+		{"an unknown path", "404", "", []string{p.URL("/v1/nothing")}},
+		{"a wrong method", "405", "POST", []string{"-X", "POST", p.URL("/v1/kv/kept")}},
 	} {
-		status, body := p.answer(tc.args...)
+		status, body := answer(t, p, tc.args...)
 		if status != tc.status || !strings.Contains(body, tc.want) {
 			t.Errorf("%s: %s %q, want %s and %q", tc.what, status, body, tc.status, tc.want)
 		}
 	}
-	if got := curl(t, p.url("/v1/kv/?keys")); got != `["kept"]` {
+	if got := curl(t, p.URL("/v1/kv/?keys")); got != `["kept"]` {
 		t.Errorf("the keys afterwards: %s", got)
 	}
 	var services map[string]any
-	if err := json.Unmarshal([]byte(curl(t, p.url("/v1/agent/services"))), &services); err != nil || services["kept"] == nil || services["x"] != nil {
+	if err := json.Unmarshal([]byte(curl(t, p.URL("/v1/agent/services"))), &services); err != nil || services["kept"] == nil || services["x"] != nil {
 		t.Errorf("the services afterwards: %v, %v", services, err)
 	}
 }
 
 func TestLimitsAreAdjustable(t *testing.T) {
-	p := dev(t, "--http-max-value-bytes", "1000", "--limits-request-bytes", "4096")
+	p := process.Dev(t, "--http-max-value-bytes", "1000", "--limits-request-bytes", "4096")
 	put := func(n int) string {
-		status, _ := p.answer("-X", "PUT", "-d", strings.Repeat("x", n), p.url("/v1/kv/k"))
+		status, _ := answer(t, p, "-X", "PUT", "-d", strings.Repeat("x", n), p.URL("/v1/kv/k"))
 		return status
 	}
 	if got := put(1000); got != "200" {
@@ -79,7 +81,7 @@ func TestLimitsAreAdjustable(t *testing.T) {
 }
 
 func TestNamesThatDNSCannotCarryAreRegisteredWithAWarning(t *testing.T) {
-	server := dev(t)
+	server := process.Dev(t)
 	long := strings.Repeat("x", 64)
 	dir := t.TempDir()
 	for file, definition := range map[string]string{
@@ -93,26 +95,26 @@ func TestNamesThatDNSCannotCarryAreRegisteredWithAWarning(t *testing.T) {
 	}
 	a := agent(t, server, "--config-dir", dir)
 	for _, name := range []string{"under_score", long, "fine"} {
-		eventually(t, 5*time.Second, name+" is found over HTTP", func() error {
-			if ids := server.passing(name); len(ids) != 1 {
+		process.Eventually(t, 5*time.Second, name+" is found over HTTP", func() error {
+			if ids := passing(t, server, name); len(ids) != 1 {
 				return fmt.Errorf("passing instances: %v", ids)
 			}
 			return nil
 		})
 	}
 	for _, want := range []string{"under_score", long, "not a label"} {
-		if !strings.Contains(a.log.String(), want) {
-			t.Errorf("the agent's log has no warning that names %q:\n%s", want, a.log)
+		if !strings.Contains(a.Printed(), want) {
+			t.Errorf("the agent's log has no warning that names %q:\n%s", want, a.Printed())
 		}
 	}
 	// Over the API too, with the warning in a header.
 	for _, name := range []string{long + "y", "under_score_2", "dotted.name"} {
-		headers := curl(t, "-o", "/dev/null", "-D", "-", "-X", "PUT", "-d", fmt.Sprintf(`{"Name":%q}`, name), server.url("/v1/agent/service/register"))
+		headers := curl(t, "-o", "/dev/null", "-D", "-", "-X", "PUT", "-d", fmt.Sprintf(`{"Name":%q}`, name), server.URL("/v1/agent/service/register"))
 		if !strings.Contains(headers, " 200 ") || !strings.Contains(headers, name) {
 			t.Errorf("register of %s answered %s", name, headers)
 		}
-		eventually(t, 5*time.Second, name+" is found over HTTP", func() error {
-			if ids := server.passing(name); len(ids) != 1 {
+		process.Eventually(t, 5*time.Second, name+" is found over HTTP", func() error {
+			if ids := passing(t, server, name); len(ids) != 1 {
 				return fmt.Errorf("passing instances: %v", ids)
 			}
 			return nil
@@ -127,7 +129,7 @@ func TestTheSameServiceIDInTwoFilesIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	out, err := command("agent", "--join", "127.0.0.1:1", "--http-address", "127.0.0.1:0", "--config-dir", dir).CombinedOutput()
+	out, err := process.Command("agent", "--join", "127.0.0.1:1", "--http-address", "127.0.0.1:0", "--config-dir", dir).CombinedOutput()
 	if err == nil {
 		t.Fatalf("started:\n%s", out)
 	}
@@ -158,14 +160,14 @@ func contents(t *testing.T, dir string) map[string]string {
 
 func TestDataOfAnotherNodeOrANewerFormatIsLeftUntouched(t *testing.T) {
 	dir := t.TempDir()
-	p := dev(t, "--data-dir", dir, "--raft-node-id", "11111111-1111-4111-8111-111111111111")
-	curl(t, "-X", "PUT", "-d", "v", p.url("/v1/kv/k"))
-	p.stop()
+	p := process.Dev(t, "--data-dir", dir, "--raft-node-id", "11111111-1111-4111-8111-111111111111")
+	curl(t, "-X", "PUT", "-d", "v", p.URL("/v1/kv/k"))
+	p.Stop()
 
 	refused := func(t *testing.T, want string, args ...string) {
 		t.Helper()
 		before := contents(t, dir)
-		cmd := command(append([]string{"dev", "--data-dir", dir, "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
+		cmd := process.Command(append([]string{"dev", "--data-dir", dir, "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
 			"--peer-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0"}, args...)...)
 		out, err := cmd.CombinedOutput()
 		if _, exited := err.(*exec.ExitError); !exited || !strings.Contains(string(out), want) || !strings.Contains(string(out), dir) {
@@ -204,8 +206,8 @@ func TestDataOfAnotherNodeOrANewerFormatIsLeftUntouched(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	p = dev(t, "--data-dir", dir)
-	if got := curl(t, p.url("/v1/kv/k?raw")); got != "v" {
+	p = process.Dev(t, "--data-dir", dir)
+	if got := curl(t, p.URL("/v1/kv/k?raw")); got != "v" {
 		t.Errorf("after the refusals: %q", got)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"herald/internal/systemtest/process"
 )
 
 // TestNoAcknowledgedWriteIsLost kills the node under writes and starts it again on
@@ -25,13 +27,13 @@ func TestNoAcknowledgedWriteIsLost(t *testing.T) {
 			dir := t.TempDir()
 			acknowledged := map[string]string{}
 			for round := range rounds {
-				p := dev(t, "--data-dir", dir, "--raft-log-store", logStore, "--raft-snapshot-entries", "2000", "--raft-snapshot-interval", "500ms")
+				p := process.Dev(t, "--data-dir", dir, "--raft-log-store", logStore, "--raft-snapshot-entries", "2000", "--raft-snapshot-interval", "500ms")
 				verify(t, p, acknowledged)
 				for k, v := range writeUntilKilled(p, round, writers, running) {
 					acknowledged[k] = v
 				}
 			}
-			p := dev(t, "--data-dir", dir, "--raft-log-store", logStore)
+			p := process.Dev(t, "--data-dir", dir, "--raft-log-store", logStore)
 			verify(t, p, acknowledged)
 			t.Logf("%d acknowledged writes over %d kills, all there", len(acknowledged), rounds)
 			if len(acknowledged) < 100 {
@@ -43,7 +45,7 @@ func TestNoAcknowledgedWriteIsLost(t *testing.T) {
 
 // writeUntilKilled writes from many clients, kills the node meanwhile, and
 // returns what was acknowledged.
-func writeUntilKilled(p *process, round, writers int, running time.Duration) map[string]string {
+func writeUntilKilled(p *process.Process, round, writers int, running time.Duration) map[string]string {
 	var (
 		mu  sync.Mutex
 		all = map[string]string{}
@@ -53,7 +55,7 @@ func writeUntilKilled(p *process, round, writers int, running time.Duration) map
 		wg.Go(func() {
 			for n := 0; ; n++ {
 				key, value := fmt.Sprintf("crash/%d/%d/%d", round, w, n), fmt.Sprintf("%d-%d", w, n)
-				if !put(p.url("/v1/kv/"+key), value) {
+				if !put(p.URL("/v1/kv/"+key), value) {
 					return // the node is dead; whether this write took effect is open
 				}
 				mu.Lock()
@@ -62,9 +64,9 @@ func writeUntilKilled(p *process, round, writers int, running time.Duration) map
 			}
 		})
 	}
-	time.AfterFunc(running, p.kill)
+	time.AfterFunc(running, p.Kill)
 	wg.Wait()
-	<-p.done
+	<-p.Done()
 	return all
 }
 
@@ -82,14 +84,14 @@ func put(url, value string) bool {
 	return err == nil && resp.StatusCode == http.StatusOK && string(bytes.TrimSpace(body)) == "true"
 }
 
-func verify(t *testing.T, p *process, want map[string]string) {
+func verify(t *testing.T, p *process.Process, want map[string]string) {
 	t.Helper()
 	if len(want) == 0 {
 		return
 	}
 	lost := 0
 	for k, v := range want {
-		resp, err := http.Get(p.url("/v1/kv/" + k + "?raw"))
+		resp, err := http.Get(p.URL("/v1/kv/" + k + "?raw"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,18 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"herald/internal/systemtest/process"
 )
 
-// dev starts a single node on free ports.
-func dev(t *testing.T, args ...string) *process {
-	t.Helper()
-	return start(t, append([]string{"dev", "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
-		"--peer-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0"}, args...)...)
-}
-
 func TestKeyValueWithCurl(t *testing.T) {
-	p := dev(t)
-	kv := p.url("/v1/kv/")
+	p := process.Dev(t)
+	kv := p.URL("/v1/kv/")
 	for _, step := range []struct {
 		what string
 		args []string
@@ -71,8 +66,8 @@ func TestKeyValueWithCurl(t *testing.T) {
 }
 
 func TestBlockingRead(t *testing.T) {
-	p := dev(t)
-	key := p.url("/v1/kv/app/wait")
+	p := process.Dev(t)
+	key := p.URL("/v1/kv/app/wait")
 	curl(t, "-X", "PUT", "-d", "1", key)
 	index := headerOf(t, key, "X-Consul-Index")
 
@@ -83,7 +78,7 @@ func TestBlockingRead(t *testing.T) {
 		t.Fatalf("a blocking read returned %q before the key changed", v)
 	case <-time.After(300 * time.Millisecond):
 	}
-	curl(t, "-X", "PUT", "-d", "other", p.url("/v1/kv/other"))
+	curl(t, "-X", "PUT", "-d", "other", p.URL("/v1/kv/other"))
 	select {
 	case v := <-got:
 		t.Fatalf("a write to another key woke the read: %q", v)
@@ -137,7 +132,7 @@ func TestPortInUseNamesTheFlag(t *testing.T) {
 				}
 				args = append(args, f, v)
 			}
-			out, err := command(args...).CombinedOutput()
+			out, err := process.Command(args...).CombinedOutput()
 			if err == nil {
 				t.Fatalf("started on a port in use:\n%s", out)
 			}
@@ -150,14 +145,14 @@ func TestPortInUseNamesTheFlag(t *testing.T) {
 
 func TestSecondProcessOnADataDirectoryIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	p := dev(t, "--data-dir", dir)
-	curl(t, "-X", "PUT", "-d", "v", p.url("/v1/kv/k"))
-	out, err := command("dev", "--data-dir", dir, "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
+	p := process.Dev(t, "--data-dir", dir)
+	curl(t, "-X", "PUT", "-d", "v", p.URL("/v1/kv/k"))
+	out, err := process.Command("dev", "--data-dir", dir, "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
 		"--peer-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), dir) || !strings.Contains(string(out), "--data-dir") {
 		t.Errorf("second process: %v\n%s", err, out)
 	}
-	if got := curl(t, p.url("/v1/kv/k?raw")); got != "v" {
+	if got := curl(t, p.URL("/v1/kv/k?raw")); got != "v" {
 		t.Errorf("the first process answers %q", got)
 	}
 }
@@ -167,25 +162,25 @@ func TestUnknownSettingIsRefusedByName(t *testing.T) {
 	if err := os.WriteFile(file, []byte("raft:\n  log_stor: wal\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := command("config", "validate", file).CombinedOutput()
+	out, err := process.Command("config", "validate", file).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), `"raft.log_stor"`) || !strings.Contains(string(out), `"raft.log_store"`) {
 		t.Errorf("config validate: %v\n%s", err, out)
 	}
 }
 
 func TestCommands(t *testing.T) {
-	p := dev(t)
-	p.herald("kv", "put", "app/a", "1")
-	p.herald("kv", "put", "app/b", "2")
-	if got := p.herald("kv", "get", "app/a"); got != "1" {
+	p := process.Dev(t)
+	p.Herald("kv", "put", "app/a", "1")
+	p.Herald("kv", "put", "app/b", "2")
+	if got := p.Herald("kv", "get", "app/a"); got != "1" {
 		t.Errorf("kv get: %q", got)
 	}
-	if got := p.herald("kv", "list", "app/"); !strings.Contains(got, "app/a") || !strings.Contains(got, "app/b") {
+	if got := p.Herald("kv", "list", "app/"); !strings.Contains(got, "app/a") || !strings.Contains(got, "app/b") {
 		t.Errorf("kv list: %q", got)
 	}
-	p.herald("kv", "delete", "app/a")
+	p.Herald("kv", "delete", "app/a")
 	var listed []map[string]any
-	if err := json.Unmarshal([]byte(p.herald("kv", "list", "app/", "--output", "json")), &listed); err != nil || len(listed) != 1 {
+	if err := json.Unmarshal([]byte(p.Herald("kv", "list", "app/", "--output", "json")), &listed); err != nil || len(listed) != 1 {
 		t.Errorf("kv list --output json: %v, %v", listed, err)
 	}
 	for _, c := range []struct{ args, want string }{
@@ -195,9 +190,9 @@ func TestCommands(t *testing.T) {
 	} {
 		args := strings.Fields(c.args)
 		if args[0] == "members" || args[0] == "service" || args[0] == "health" {
-			args = append(args, "--server", p.http)
+			args = append(args, "--server", p.HTTP)
 		}
-		out, err := command(args...).CombinedOutput()
+		out, err := process.Command(args...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), c.want) {
 			t.Errorf("herald %s: %v\n%s", c.args, err, out)
 		}
@@ -205,7 +200,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestOrderlyStop(t *testing.T) {
-	p := dev(t, "--data-dir", t.TempDir())
-	curl(t, "-X", "PUT", "-d", "v", p.url("/v1/kv/k"))
-	p.stop()
+	p := process.Dev(t, "--data-dir", t.TempDir())
+	curl(t, "-X", "PUT", "-d", "v", p.URL("/v1/kv/k"))
+	p.Stop()
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"herald/internal/systemtest/process"
 )
 
 // transcripts are conversations that were recorded from etcd, with the tool that
@@ -33,9 +35,8 @@ func TestEtcdsConversationsGoAsRecorded(t *testing.T) {
 	if len(files) == 0 {
 		t.Skipf("no recorded conversations in %s/etcd: nothing to replay", transcripts)
 	}
-	p := start(t, "dev", "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0", "--peer-address", "127.0.0.1:0",
-		"--etcd-address", "127.0.0.1:0")
-	tool := exec.Command("python3", append([]string{filepath.Join(transcripts, "transcript.py"), "replay", "--etcd", "http://" + p.listening("etcd")}, files...)...)
+	p := process.Dev(t)
+	tool := exec.Command("python3", append([]string{filepath.Join(transcripts, "transcript.py"), "replay", "--etcd", "http://" + p.Etcd}, files...)...)
 	tool.WaitDelay = 10 * time.Second
 	var exit *exec.ExitError
 	out, err := tool.CombinedOutput()
@@ -100,16 +101,4 @@ func explainedSteps(t *testing.T, readme string) []string {
 		}
 	}
 	return steps
-}
-
-// listening is the TCP address that a door said it listens on.
-func (p *process) listening(door string) string {
-	p.t.Helper()
-	for line := range strings.Lines(p.log.String()) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == door && strings.HasSuffix(f[1], "/tcp") {
-			return strings.TrimSuffix(f[1], "/tcp")
-		}
-	}
-	p.t.Fatalf("no address of the door %s was printed:\n%s", door, p.log)
-	return ""
 }

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"herald/internal/systemtest/process"
 )
 
 // TestUsersAndRolesWithEtcdctl keeps users and roles with the real etcdctl, restarts the
@@ -14,13 +16,13 @@ import (
 func TestUsersAndRolesWithEtcdctl(t *testing.T) {
 	args := []string{"server", "--data-dir", t.TempDir(), "--http-address", "127.0.0.1:0", "--dns-address", "127.0.0.1:0",
 		"--peer-address", "127.0.0.1:0", "--etcd-address", "127.0.0.1:0", "--bootstrap-expect", "1"}
-	p := start(t, args...)
+	p := process.Start(t, args...)
 	type step struct{ line, want string }
 	run := func(steps []step) {
 		t.Helper()
 		for _, s := range steps {
 			cmd := exec.Command("etcdctl", strings.Fields(s.line)...)
-			cmd.Env = append(os.Environ(), "ETCDCTL_API=3", "ETCDCTL_ENDPOINTS="+p.etcd)
+			cmd.Env = append(os.Environ(), "ETCDCTL_API=3", "ETCDCTL_ENDPOINTS="+p.Etcd)
 			out, err := cmd.CombinedOutput()
 			if refused := strings.HasPrefix(s.want, "Error: "); refused != (err != nil) || !strings.Contains(string(out), s.want) {
 				t.Errorf("etcdctl %s: %v\n%swant %q", s.line, err, out, s.want)
@@ -42,8 +44,8 @@ func TestUsersAndRolesWithEtcdctl(t *testing.T) {
 		{"auth enable", "Error: etcdserver: root user does not exist"},
 		{"user add root:secret", "User root created"},
 	})
-	p.stop()
-	p = start(t, args...)
+	p.Stop()
+	p = process.Start(t, args...)
 	run([]step{
 		{"user get ann", "Roles: dev"},
 		{"role get dev", "[app/, app0) (prefix app/)"},

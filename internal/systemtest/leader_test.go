@@ -12,9 +12,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"herald/internal/systemtest/process"
 )
 
 // TestKilledLeadersLoseNoAcknowledgedWrite kills the leader of three servers twenty times, under writes
@@ -26,7 +27,7 @@ func TestKilledLeadersLoseNoAcknowledgedWrite(t *testing.T) {
 		// between two kills so many writes are acknowledged, at least.
 		between = 50
 	)
-	c := newTrio(t)
+	c := process.NewTrio(t)
 	var (
 		mu    sync.Mutex
 		acked = map[string]string{}
@@ -39,7 +40,7 @@ func TestKilledLeadersLoseNoAcknowledgedWrite(t *testing.T) {
 			at := w
 			for n := 0; ctx.Err() == nil; n++ {
 				key, value := fmt.Sprintf("killed/%d/%d", w, n), fmt.Sprintf("%d-%d", w, n)
-				if ok, _ := c.request(ctx, at%3, http.MethodPut, "/v1/kv/"+key, value); !ok {
+				if ok, _ := request(ctx, c, at%3, http.MethodPut, "/v1/kv/"+key, value); !ok {
 					at++ // whether this one took effect is open
 					continue
 				}
@@ -53,7 +54,7 @@ func TestKilledLeadersLoseNoAcknowledgedWrite(t *testing.T) {
 	goesOn := func(what string) {
 		t.Helper()
 		before := count.Load()
-		eventually(t, 20*time.Second, "writes "+what, func() error {
+		process.Eventually(t, 20*time.Second, "writes "+what, func() error {
 			if n := count.Load() - before; n < between {
 				return fmt.Errorf("%d were acknowledged", n)
 			}
@@ -62,48 +63,48 @@ func TestKilledLeadersLoseNoAcknowledgedWrite(t *testing.T) {
 	}
 	for range kills {
 		goesOn("with three servers")
-		leader := c.leaderAsOf(0)
-		c.servers[leader].kill()
-		goesOn("with two servers, after " + name(leader) + " was killed")
-		c.restart(leader)
+		leader := leaderAsOf(t, c, 0)
+		c.Servers[leader].Kill()
+		goesOn("with two servers, after " + process.Name(leader) + " was killed")
+		c.Restart(leader)
 	}
 	cancel()
 	wg.Wait()
 
 	t.Logf("%d acknowledged writes over %d kills of the leader", len(acked), kills)
-	for i := range c.servers {
+	for i := range c.Servers {
 		lost := 0
 		for key, value := range acked {
 			// A server's own copy may have the last ones only a moment later.
 			deadline := time.Now().Add(5 * time.Second)
 			for {
-				_, got := c.request(t.Context(), i, http.MethodGet, "/v1/kv/"+key+"?raw&stale", "")
+				_, got := request(t.Context(), c, i, http.MethodGet, "/v1/kv/"+key+"?raw&stale", "")
 				if got == value {
 					break
 				}
 				if lost > 0 || time.Now().After(deadline) {
 					if lost++; lost <= 5 {
-						t.Errorf("%s has %q at %s, want %q", name(i), got, key, value)
+						t.Errorf("%s has %q at %s, want %q", process.Name(i), got, key, value)
 					}
 					break
 				}
 			}
 		}
 		if lost > 0 {
-			t.Errorf("%s lost %d of %d acknowledged writes", name(i), lost, len(acked))
+			t.Errorf("%s lost %d of %d acknowledged writes", process.Name(i), lost, len(acked))
 		}
 	}
 }
 
 // leaderAsOf is the server that leads, as one server has it, once it knows.
-func (c *trio) leaderAsOf(i int) int {
-	c.t.Helper()
+func leaderAsOf(t *testing.T, c *process.Trio, i int) int {
+	t.Helper()
 	leader := -1
-	eventually(c.t, 15*time.Second, "a leader", func() error {
-		_, said := c.request(c.t.Context(), i, http.MethodGet, "/v1/status/leader", "")
-		leader = slices.Index(c.peers[:], strings.Trim(strings.TrimSpace(said), `"`))
+	process.Eventually(t, 15*time.Second, "a leader", func() error {
+		_, said := request(t.Context(), c, i, http.MethodGet, "/v1/status/leader", "")
+		leader = slices.Index(c.Peers[:], strings.Trim(strings.TrimSpace(said), `"`))
 		if leader < 0 {
-			return fmt.Errorf("%s says %s", name(i), said)
+			return fmt.Errorf("%s says %s", process.Name(i), said)
 		}
 		return nil
 	})
@@ -115,8 +116,8 @@ var hasty = &http.Client{Timeout: time.Second}
 
 // request makes one request of one server, as a client in a hurry. It returns whether it was
 // answered with 200, and the body.
-func (c *trio) request(ctx context.Context, i int, method, path, body string) (ok bool, answer string) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.http[i]+path, bytes.NewBufferString(body))
+func request(ctx context.Context, c *process.Trio, i int, method, path, body string) (ok bool, answer string) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.HTTP[i]+path, bytes.NewBufferString(body))
 	if err != nil {
 		return false, err.Error()
 	}
@@ -139,16 +140,16 @@ func TestFrozenLeaderCostsNoLease(t *testing.T) {
 		ttl     = 3 * time.Second
 		clients = 10
 	)
-	c := newTrio(t)
-	leader := c.leaderAsOf(0)
-	a, b := others(leader)
+	c := process.NewTrio(t)
+	leader := leaderAsOf(t, c, 0)
+	a, b := process.Others(leader)
 
 	grant := func(id, key string) {
 		t.Helper()
-		if ok, said := c.request(t.Context(), a, http.MethodPut, "/v1/lease/grant", fmt.Sprintf(`{"ID": %q, "TTL": %q}`, id, ttl)); !ok {
+		if ok, said := request(t.Context(), c, a, http.MethodPut, "/v1/lease/grant", fmt.Sprintf(`{"ID": %q, "TTL": %q}`, id, ttl)); !ok {
 			t.Fatalf("grant lease %s: %s", id, said)
 		}
-		if ok, said := c.request(t.Context(), a, http.MethodPut, "/v1/kv/"+key+"?lease="+id, "alive"); !ok || strings.TrimSpace(said) != "true" {
+		if ok, said := request(t.Context(), c, a, http.MethodPut, "/v1/kv/"+key+"?lease="+id, "alive"); !ok || strings.TrimSpace(said) != "true" {
 			t.Fatalf("attach %s: %s", key, said)
 		}
 	}
@@ -162,7 +163,7 @@ func TestFrozenLeaderCostsNoLease(t *testing.T) {
 		wg.Go(func() {
 			for at := n; ; at++ {
 				through := []int{a, b}[at%2]
-				ok, said := c.request(ctx, through, http.MethodPut, "/v1/lease/keepalive/"+id, "")
+				ok, said := request(ctx, c, through, http.MethodPut, "/v1/lease/keepalive/"+id, "")
 				switch {
 				case ctx.Err() != nil:
 					return
@@ -184,14 +185,11 @@ func TestFrozenLeaderCostsNoLease(t *testing.T) {
 	}
 	grant("999", "dead")
 
-	if err := c.servers[leader].cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	thaw := c.Servers[leader].Freeze()
 	frozen := time.Now()
-	thaw := func() { _ = c.servers[leader].cmd.Process.Signal(syscall.SIGCONT) }
 	defer thaw()
-	dead := eventually(t, 2*ttl+10*time.Second, "the end of the lease that nobody renews", func() error {
-		if ok, said := c.request(t.Context(), a, http.MethodGet, "/v1/kv/dead?raw&consistent", ""); ok {
+	dead := process.Eventually(t, 2*ttl+10*time.Second, "the end of the lease that nobody renews", func() error {
+		if ok, said := request(t.Context(), c, a, http.MethodGet, "/v1/kv/dead?raw&consistent", ""); ok {
 			return fmt.Errorf("its key holds %q", said)
 		} else if said != "" {
 			return fmt.Errorf("%s", said)
@@ -208,7 +206,7 @@ func TestFrozenLeaderCostsNoLease(t *testing.T) {
 	<-time.After(ttl)
 	for n := range clients {
 		key := fmt.Sprintf("alive/%d", 1000+n)
-		if ok, said := c.request(t.Context(), b, http.MethodGet, "/v1/kv/"+key+"?raw&consistent", ""); !ok || said != "alive" {
+		if ok, said := request(t.Context(), c, b, http.MethodGet, "/v1/kv/"+key+"?raw&consistent", ""); !ok || said != "alive" {
 			t.Errorf("%s is gone: %q", key, said)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"herald/internal/systemtest/process"
 )
 
 // TestPluginsFromAnotherModule builds the example module and runs the binary it
@@ -23,9 +25,7 @@ func TestPluginsFromAnotherModule(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	standard := binary
-	binary = plus
-	t.Cleanup(func() { binary = standard })
+	process.Use(t, plus)
 
 	listed := output(t, plus, "plugins")
 	for _, want := range []string{"line", "banner"} {
@@ -63,9 +63,9 @@ func TestPluginsFromAnotherModule(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "ssh.json"), []byte(definition), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := dev(t, "--line-address", line, "--config-dir", dir)
-	curl(t, "-X", "PUT", "-d", "hello", p.url("/v1/kv/greeting"))
-	eventually(t, 5*time.Second, "passing by the plugin's check", func() error { return p.serves("ssh") })
+	p := process.Dev(t, "--line-address", line, "--config-dir", dir)
+	curl(t, "-X", "PUT", "-d", "hello", p.URL("/v1/kv/greeting"))
+	process.Eventually(t, 5*time.Second, "passing by the plugin's check", func() error { return serves(t, p, "ssh") })
 
 	c, err := net.Dial("tcp", line)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"herald/internal/systemtest/process"
 )
 
 // projectFile is what is in a file of the checkout.
@@ -39,8 +41,8 @@ func readmeSection(t *testing.T, heading string) string {
 // TestReadmeEtcdClients types what the README says of etcd's clients, line by line, and
 // expects what it shows.
 func TestReadmeEtcdClients(t *testing.T) {
-	p := dev(t)
-	onPorts := strings.NewReplacer("127.0.0.1:8500", p.http, "127.0.0.1:2379", p.etcd)
+	p := process.Dev(t)
+	onPorts := strings.NewReplacer("127.0.0.1:8500", p.HTTP, "127.0.0.1:2379", p.Etcd)
 	typed, shown := 0, 0
 	printed := ""
 	for i, block := range strings.Split(readmeSection(t, "With etcd's clients"), "```") {
@@ -51,7 +53,7 @@ func TestReadmeEtcdClients(t *testing.T) {
 			printed = ""
 			for line := range strings.Lines(text) {
 				cmd := exec.Command("sh", "-c", onPorts.Replace(line))
-				cmd.Env = append(os.Environ(), "ETCDCTL_API=3", "ETCDCTL_ENDPOINTS="+p.etcd)
+				cmd.Env = append(os.Environ(), "ETCDCTL_API=3", "ETCDCTL_ENDPOINTS="+p.Etcd)
 				out, err := cmd.Output()
 				if err != nil {
 					t.Errorf("%s: %v\n%s%s", strings.TrimSpace(line), err, out, stderr(err))
@@ -79,7 +81,7 @@ func TestReadmeThreeServers(t *testing.T) {
 
 	// Ports of the files and of the commands are replaced alike.
 	ports := map[string]string{}
-	for i, a := range freeAddresses(t, 12) {
+	for i, a := range process.FreeAddresses(t, 12) {
 		_, free, err := net.SplitHostPort(a)
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +103,7 @@ func TestReadmeThreeServers(t *testing.T) {
 		}
 	}
 
-	var jobs []*process
+	var jobs []*process.Process
 	var launched sync.WaitGroup
 	settled := func() { // as a reader who waits for "ready" does
 		launched.Wait()
@@ -110,9 +112,9 @@ func TestReadmeThreeServers(t *testing.T) {
 				t.FailNow()
 			}
 			select {
-			case <-p.done:
+			case <-p.Done():
 			default:
-				p.awaitReady()
+				p.AwaitReady()
 			}
 		}
 	}
@@ -144,7 +146,7 @@ func TestReadmeThreeServers(t *testing.T) {
 				kinds["start"]++
 				at := len(jobs)
 				jobs = append(jobs, nil)
-				launched.Go(func() { jobs[at] = launch(t, words[1:len(words)-1]...) })
+				launched.Go(func() { jobs[at] = process.Launch(t, words[1:len(words)-1]...) })
 			case words[0] == "kill":
 				kinds["kill"]++
 				settled()
@@ -152,11 +154,11 @@ func TestReadmeThreeServers(t *testing.T) {
 				if err != nil || words[1] != "-9" || n < 1 || n > len(jobs) {
 					t.Fatalf("the test cannot read %q", line)
 				}
-				jobs[n-1].kill()
+				jobs[n-1].Kill()
 			case words[0] == "bin/herald":
 				kinds["ask"]++
 				settled()
-				out, err := command(words[1:]...).CombinedOutput()
+				out, err := process.Command(words[1:]...).CombinedOutput()
 				if err != nil {
 					t.Fatalf("%s: %v\n%s", strings.TrimSpace(line), err, out)
 				}

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"herald/internal/systemtest/process"
 )
 
 // output runs a tool and returns what it printed, without the last newline.
@@ -40,28 +42,15 @@ func curlStatus(t *testing.T, url string) string {
 }
 
 // dig runs the real dig against a herald and returns the answers, one a line.
-func (p *process) dig(name, kind string) []string {
-	p.t.Helper()
-	host, port, err := net.SplitHostPort(p.dns)
+func dig(t *testing.T, p *process.Process, name, kind string) []string {
+	t.Helper()
+	host, port, err := net.SplitHostPort(p.DNS)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	out := output(p.t, "dig", "+short", "+time=2", "+tries=1", "@"+host, "-p", port, name, kind)
+	out := output(t, "dig", "+short", "+time=2", "+tries=1", "@"+host, "-p", port, name, kind)
 	if out == "" {
 		return nil
 	}
 	return strings.Split(out, "\n")
-}
-
-// url is an address in the process's HTTP door.
-func (p *process) url(path string) string { return "http://" + p.http + path }
-
-// herald runs a command of the binary against p and returns what it printed.
-func (p *process) herald(args ...string) string {
-	p.t.Helper()
-	out, err := command(append(args, "--server", p.http)...).Output()
-	if err != nil {
-		p.t.Fatalf("herald %s: %v\n%s", strings.Join(args, " "), err, stderr(err))
-	}
-	return strings.TrimSuffix(string(out), "\n")
 }

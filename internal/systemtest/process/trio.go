@@ -1,0 +1,110 @@
+package process
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"herald/httpserver/api"
+	"herald/registry"
+)
+
+// Trio is a cluster of three servers on loopback. Their addresses stay the same when they
+// are started again, but for DNS.
+type Trio struct {
+	HTTP, Peers, Etcd [3]string
+	Servers           [3]*Process
+
+	t    *testing.T
+	dir  string
+	args []string
+}
+
+// NewTrio starts three servers that know nothing of a cluster yet, with args beside what makes
+// them one, and waits until they are.
+func NewTrio(t *testing.T, args ...string) *Trio {
+	t.Helper()
+	c := &Trio{t: t, dir: t.TempDir(), args: args}
+	free := FreeAddresses(t, 9)
+	copy(c.HTTP[:], free[:3])
+	copy(c.Peers[:], free[3:6])
+	copy(c.Etcd[:], free[6:])
+	var wg sync.WaitGroup
+	for i := range c.Servers {
+		wg.Go(func() { c.Servers[i] = c.launch(i) })
+	}
+	wg.Wait()
+	for _, p := range c.Servers {
+		if p == nil {
+			t.FailNow()
+		}
+		p.AwaitReady()
+	}
+	return c
+}
+
+func (c *Trio) launch(i int) *Process {
+	return Launch(c.t, append([]string{"server", "--node-name", Name(i), "--node-address", "127.0.0.1", "--data-dir", filepath.Join(c.dir, Name(i)),
+		"--peer-address", c.Peers[i], "--http-address", c.HTTP[i], "--dns-address", "127.0.0.1:0", "--etcd-address", c.Etcd[i],
+		"--bootstrap-expect", "3", "--join", strings.Join(c.Peers[:], ","), "--raft-segment-bytes", "4194304", "--raft-stabilization-time", "1s"},
+		c.args...)...)
+}
+
+// Restart starts a server again whose process has ended, and waits until it is ready.
+func (c *Trio) Restart(i int) {
+	c.t.Helper()
+	c.Servers[i] = c.launch(i)
+	c.Servers[i].AwaitReady()
+}
+
+// Name is what the server at i is called.
+func Name(i int) string { return fmt.Sprintf("herald-%d", i+1) }
+
+// Others are the servers but one.
+func Others(i int) (a, b int) { return (i + 1) % 3, (i + 2) % 3 }
+
+// Members asks one server for all.
+func (c *Trio) Members(ask int) api.Members {
+	c.t.Helper()
+	var m api.Members
+	if err := json.Unmarshal([]byte(c.Servers[ask].Herald("members", "-o", "json")), &m); err != nil {
+		c.t.Fatal(err)
+	}
+	return m
+}
+
+// Leader returns the server that leads, once a server knows of one that is alive. It fails the test
+// if that takes more than 15 s.
+func (c *Trio) Leader(ask int) int {
+	c.t.Helper()
+	at := -1
+	Eventually(c.t, 15*time.Second, "a leader", func() error {
+		for _, m := range c.Members(ask).Members {
+			if m.Leader && m.Alive {
+				for i := range c.Servers {
+					if m.Name == Name(i) {
+						at = i
+						return nil
+					}
+				}
+			}
+		}
+		return fmt.Errorf("%s knows of none", Name(ask))
+	})
+	return at
+}
+
+// AwaitTolerance waits until the members are as they should be, for 15 s at most.
+func (c *Trio) AwaitTolerance(ask int, want registry.Tolerance) {
+	c.t.Helper()
+	Eventually(c.t, 15*time.Second, "the members", func() error {
+		if got := c.Members(ask).Tolerance; got != want {
+			return fmt.Errorf("%+v, want %+v", got, want)
+		}
+		return nil
+	})
+}
