@@ -15,6 +15,7 @@ import (
 
 	"herald/internal/systemtest/chaos/chaosdoor"
 	"herald/internal/systemtest/chaos/check"
+	"herald/internal/systemtest/chaos/etcdclient"
 	"herald/internal/systemtest/chaos/fault"
 	"herald/internal/systemtest/chaos/history"
 	"herald/internal/systemtest/chaos/lab"
@@ -118,7 +119,20 @@ func perform(ctx context.Context, s settings, rec *history.Recorder, log *slog.L
 	}
 	log.Info("cluster formed", "servers", len(l.Nodes()))
 
-	clients, err := workload.Start(ctx, p.clients, endpoints(c), rec)
+	var etcd []*etcdclient.Store
+	defer func() {
+		for _, store := range etcd {
+			store.Close()
+		}
+	}()
+	for _, n := range l.Nodes() {
+		store, err := etcdclient.Open(n.Etcd())
+		if err != nil {
+			return nil, err
+		}
+		etcd = append(etcd, store)
+	}
+	clients, err := workload.Start(ctx, p.clients, endpoints(c, etcd), rec)
 	if err != nil {
 		return nil, err
 	}
@@ -168,11 +182,11 @@ func serverArgs(nodes int) []string {
 	return args
 }
 
-func endpoints(c *fault.Cluster) []workload.Endpoint {
+func endpoints(c *fault.Cluster, etcd []*etcdclient.Store) []workload.Endpoint {
 	var all []workload.Endpoint
 	for i, n := range c.Lab.Nodes() {
 		all = append(all, workload.Endpoint{
-			Name: n.Name, HTTP: "http://" + n.HTTP(), DNS: n.DNS(), Store: c.Clients[i],
+			Name: n.Name, HTTP: "http://" + n.HTTP(), DNS: n.DNS(), Store: c.Clients[i], Etcd: etcd[i],
 			Life: n.Life, Status: c.Clients[i].Status, StateHash: c.Clients[i].StateHash,
 		})
 	}

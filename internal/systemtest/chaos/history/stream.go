@@ -43,10 +43,12 @@ type Change struct {
 type Streamed struct {
 	Line
 	// Client is who watches; it makes one watcher after the other.
-	Client int           `json:"client"`
-	Node   string        `json:"node"`
-	At     time.Duration `json:"at"`
-	Step   Step          `json:"step"`
+	Client int    `json:"client"`
+	Node   string `json:"node"`
+	// Via is the door, of Begun.
+	Via  string        `json:"via,omitempty"`
+	At   time.Duration `json:"at"`
+	Step Step          `json:"step"`
 
 	// Space and the range are of Begun and ListedAt.
 	Space registry.Space `json:"space,omitempty"`

@@ -19,6 +19,7 @@ const (
 	peerPort = "7400"
 	httpPort = "8500"
 	dnsPort  = "8600"
+	etcdPort = "2379"
 	doorPort = "7999"
 )
 
@@ -58,6 +59,9 @@ func (n *Node) HTTP() string { return n.Address + ":" + httpPort }
 // DNS is where the node's DNS door listens.
 func (n *Node) DNS() string { return n.Address + ":" + dnsPort }
 
+// Etcd is where the node's etcd door listens.
+func (n *Node) Etcd() string { return n.Address + ":" + etcdPort }
+
 // Door is where the node's test door listens.
 func (n *Node) Door() string { return n.Address + ":" + doorPort }
 
@@ -82,7 +86,8 @@ func (n *Node) Start(args ...string) error {
 		"netns", "exec", n.namespace(), n.binary, "server",
 		"--data-dir", n.DataDir(),
 		"--node-name", n.Name, "--node-address", n.Address,
-		"--peer-address", n.Peer(), "--http-address", n.HTTP(), "--dns-address", n.DNS(), "--chaos-address", n.Door(),
+		"--peer-address", n.Peer(), "--http-address", n.HTTP(), "--dns-address", n.DNS(),
+		"--etcd-address", n.Etcd(), "--chaos-address", n.Door(),
 	}
 	argv = append(append(argv, n.args...), args...)
 	// ip puts the binary in its own place, so that the process is herald's.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 
+	"herald/internal/systemtest/chaos/etcdclient"
 	"herald/registry"
 )
 
@@ -18,6 +19,8 @@ type Endpoint struct {
 	DNS  string
 	// Store is the server's store.
 	Store registry.Store
+	// Etcd is the server's etcd door; nil leaves it out where it would be one of several doors.
+	Etcd *etcdclient.Store
 	// Dial makes the connections of HTTP and DNS; nil is the net package's own.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 

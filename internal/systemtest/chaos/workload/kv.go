@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"herald/internal/systemtest/chaos/history"
+	"herald/registry"
 )
 
 // kvClient reads, writes and compares registers.
@@ -24,6 +25,7 @@ func kvClient(ctx context.Context, c *client) {
 			choose = c.chooseHTTPStep
 		}
 		do := choose(o, known[o.Group])
+		o.Via = via
 		o.Span = c.ask(ctx, s, via, c.cfg.Patience, func(ctx context.Context) error { return do(ctx, s, o) })
 		for _, cell := range o.Got {
 			known[o.Group][cell.Key] = cell.Rev
@@ -34,12 +36,27 @@ func kvClient(ctx context.Context, c *client) {
 
 // door picks a server and one of its doors.
 func (c *client) door() (s *server, via string) {
-	if c.chance(50) {
+	switch n := c.rng.IntN(100); {
+	case n < 35:
 		if s := c.nearWith(overHTTP); s != nil {
 			return s, "http"
 		}
+	case n < 70:
+		if s := c.nearWith(overEtcd); s != nil {
+			return s, "etcd"
+		}
 	}
 	return c.near(), "store"
+}
+
+func overEtcd(s *server) bool { return s.Etcd != nil }
+
+// over is a server's store as it is reached through a door that has its contract.
+func (s *server) over(via string) registry.Store {
+	if via == "etcd" {
+		return s.Etcd
+	}
+	return s.Store
 }
 
 // step makes what o asks for happen, and completes o.

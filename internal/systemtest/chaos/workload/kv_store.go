@@ -18,7 +18,7 @@ func readStep(keys ...string) step {
 		if o.Mode == history.Stale {
 			r.Consistency = registry.Stale
 		}
-		res, err := s.Store.Range(ctx, r)
+		res, err := s.over(o.Via).Range(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func txnStep(ctx context.Context, s *server, o *history.KV) error {
 		}
 		t.Then = append(t.Then, op)
 	}
-	res, err := s.Store.Txn(ctx, t)
+	res, err := s.over(o.Via).Txn(ctx, t)
 	if err != nil {
 		return err
 	}

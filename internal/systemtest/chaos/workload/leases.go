@@ -125,8 +125,11 @@ func (l *leaseholder) renew(ctx context.Context) (gone bool) {
 		s := l.nextServer()
 		o := history.Leased{Step: history.Renew}
 		via, do := "store", s.keepAlive
-		if s.HTTP != "" && l.chance(30) {
+		switch n := l.rng.IntN(100); {
+		case s.HTTP != "" && n < 30:
 			via, do = "http", s.keepAliveHTTP
+		case s.Etcd != nil && n < 60:
+			via, do = "etcd", s.keepAliveEtcd
 		}
 		o.Span = l.ask(ctx, s, via, l.ttl/6, func(ctx context.Context) error {
 			err := do(ctx, l.lease)
@@ -185,5 +188,10 @@ func (s *server) keepAlive(ctx context.Context, id registry.LeaseID) error {
 
 func (s *server) keepAliveHTTP(ctx context.Context, id registry.LeaseID) error {
 	_, err := s.send(ctx, http.MethodPut, "/v1/lease/keepalive/"+api.LeaseID(id).String(), nil)
+	return err
+}
+
+func (s *server) keepAliveEtcd(ctx context.Context, id registry.LeaseID) error {
+	_, err := s.Etcd.KeepAlive(ctx, id)
 	return err
 }

@@ -4,19 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"herald/internal/systemtest/chaos/etcdclient"
 	"herald/internal/systemtest/chaos/history"
 	"herald/registry"
 )
 
-// lockCount is how many locks there are. There are more clients, so that they are fought for.
+// lockCount is how many locks of each kind there are. There are more clients, so that they are
+// fought for.
 const lockCount = 2
 
 // lock is a key that can be held, and what it protects.
 type lock struct {
 	key string
+	// mutex says that it is a Mutex of etcd's clients, a key prefix, rather than a key with a
+	// lock on it.
+	mutex bool
 
 	mu   sync.Mutex
 	seen int64 // highest token
@@ -35,13 +41,18 @@ func (l *lock) write(token int64) bool {
 }
 
 func (r *Running) beginLocks() {
-	locks := make([]*lock, lockCount)
-	for i := range locks {
-		locks[i] = &lock{key: fmt.Sprintf("lock/%d", i)}
+	var locks []*lock
+	for i := range lockCount {
+		locks = append(locks, &lock{key: fmt.Sprintf("lock/%d", i)})
 	}
-	n := max(r.cfg.Clients, 2*lockCount)
+	if slices.ContainsFunc(r.servers, overEtcd) {
+		for i := range lockCount {
+			locks = append(locks, &lock{key: fmt.Sprintf("mutex/%d", i), mutex: true})
+		}
+	}
+	n := max(r.cfg.Clients, 2*len(locks))
 	for i := range n {
-		l := locks[i%lockCount]
+		l := locks[i%len(locks)]
 		r.write(1, func(ctx context.Context, c *client) {
 			for c.rest(ctx, c.cfg.Pause) {
 				(&contender{client: c, lock: l}).run(ctx)
@@ -54,6 +65,7 @@ func (r *Running) beginLocks() {
 type contender struct {
 	*client
 	lock  *lock
+	mutex *etcdclient.Mutex // of a lock that is one
 	lease registry.LeaseID
 	ttl   time.Duration
 	token int64
@@ -68,6 +80,15 @@ type contender struct {
 func (k *contender) run(ctx context.Context) {
 	if !k.grant(ctx) {
 		return
+	}
+	if k.lock.mutex {
+		m, err := k.nearWith(overEtcd).Etcd.NewMutex(k.lock.key, k.lease)
+		if err != nil {
+			k.revoke(ctx)
+			return
+		}
+		k.mutex = m
+		defer m.Abandon()
 	}
 	held := k.acquire(ctx)
 	if held {
@@ -103,8 +124,11 @@ func (k *contender) acquire(ctx context.Context) bool {
 	k.until = k.rec.Now() + k.ttl
 	for k.rec.Now() < k.until && ctx.Err() == nil {
 		o := history.Locked{Step: history.Acquire}
-		s := k.near()
-		o.Span = k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error { return k.take(ctx, s, &o) })
+		s, via, take := k.near(), "store", k.take
+		if k.mutex != nil {
+			via, take = "etcd", k.takeMutex
+		}
+		o.Span = k.ask(ctx, s, via, k.cfg.Patience, func(ctx context.Context) error { return take(ctx, s, &o) })
 		k.record(o)
 		switch {
 		case o.Outcome == history.OK && !o.Missed:
@@ -141,6 +165,14 @@ func (k *contender) take(ctx context.Context, s *server, o *history.Locked) erro
 	}
 	o.Token, o.Count = found[0].ModRevision, found[0].Lock.Count
 	return nil
+}
+
+// takeMutex takes the mutex if it is free, through the server that it was made at.
+func (k *contender) takeMutex(ctx context.Context, _ *server, o *history.Locked) error {
+	token, taken, err := k.mutex.TryLock(ctx)
+	o.Missed = err == nil && !taken
+	o.Token, o.Count = token, uint64(token)
+	return err
 }
 
 // hold writes to what the lock protects and renews the lease, mostly for a part of its life,
@@ -189,6 +221,11 @@ func (k *contender) renew(ctx context.Context) bool {
 func (k *contender) release(ctx context.Context) {
 	o := history.Locked{Step: history.Release, Token: k.token}
 	s := k.near()
+	if k.mutex != nil {
+		o.Span = k.ask(ctx, s, "etcd", k.cfg.Patience, k.mutex.Unlock)
+		k.record(o)
+		return
+	}
 	o.Span = k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error {
 		res, err := s.Store.Txn(ctx, registry.Txn{
 			Compare: []registry.Compare{{

@@ -66,12 +66,16 @@ func (w *watcher) record(s history.Streamed) {
 func (w *watcher) watch(ctx context.Context, s *server, from int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := s.Store.Watch(ctx, registry.WatchRequest{Space: w.space, KeyRange: w.keys, StartRevision: from, Buffer: w.buffer()})
+	via := "store"
+	if w.space == registry.SpaceKV && s.Etcd != nil && w.chance(50) {
+		via = "etcd"
+	}
+	stream, err := s.over(via).Watch(ctx, registry.WatchRequest{Space: w.space, KeyRange: w.keys, StartRevision: from, Buffer: w.buffer()})
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	w.record(history.Streamed{Step: history.Begun, Node: s.Name, Space: w.space, Start: w.keys.Start, End: w.keys.End, From: from})
+	w.record(history.Streamed{Step: history.Begun, Node: s.Name, Via: via, Space: w.space, Start: w.keys.Start, End: w.keys.End, From: from})
 	end := history.Streamed{Step: history.Ended, Node: s.Name}
 	end.Synced, err = w.consume(ctx, stream, s)
 	if err != nil {
