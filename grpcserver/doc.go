@@ -15,6 +15,7 @@
 //   - splitter.accept, and splitter.sort for each new connection: Door.Run, by Door.Run.
 //   - the gRPC server's, one or more for each connection and call: Door.Run, by its Stop.
 //   - the HTTP server's: Door.Run, by its Shutdown or Close.
+//   - those of the gateway's connection to the gRPC server: gateway.dial, by gateway.Close.
 //   - receiveWatches, one for each stream of watches: watchService.Watch, through core.background.
 //   - leaderWatch.run, core.runAlarms and core.runMembers: Door.Run, through core.background.
 //   - those that the services' own comments name: by core.background, which Door.Run waits for.

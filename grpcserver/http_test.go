@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
 	"herald/registry"
 	"herald/registry/plugin"
 )
@@ -90,6 +92,37 @@ func TestProbes(t *testing.T) {
 	})
 	h.store.SetOutage(nil)
 	run("with a leader again", []step{{"/health", 200, healthy}, {"/readyz", 200, "ok"}})
+}
+
+func TestProbesTellAlarms(t *testing.T) {
+	h := open(t)
+	alarm := func(action pb.AlarmRequest_AlarmAction, a pb.AlarmType) {
+		t.Helper()
+		if _, err := pb.NewMaintenanceClient(h.conn).Alarm(t.Context(), &pb.AlarmRequest{Action: action, MemberID: 7, Alarm: a}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(path string, status int, text string) {
+		t.Helper()
+		if res, body := h.ask("GET", path, ""); res.StatusCode != status || !strings.Contains(body, text) {
+			t.Errorf("%s: %d %q, want %d %q", path, res.StatusCode, body, status, text)
+		}
+	}
+	alarm(pb.AlarmRequest_ACTIVATE, pb.AlarmType_NOSPACE)
+	want("/health", 503, `"reason":"ALARM NOSPACE"`)
+	want("/health?serializable=true&exclude=CORRUPT", 503, "NOSPACE")
+	want("/health?exclude=NOSPACE", 200, "true")
+	want("/readyz", 200, "ok")
+	alarm(pb.AlarmRequest_ACTIVATE, pb.AlarmType_CORRUPT)
+	want("/health?exclude=NOSPACE", 503, "CORRUPT")
+	want("/health?exclude=NOSPACE&exclude=CORRUPT", 200, "true")
+	want("/readyz", 503, "[-]data_corruption failed")
+	want("/readyz?exclude=data_corruption", 200, "ok")
+	want("/livez", 200, "ok")
+	alarm(pb.AlarmRequest_DEACTIVATE, pb.AlarmType_NOSPACE)
+	alarm(pb.AlarmRequest_DEACTIVATE, pb.AlarmType_CORRUPT)
+	want("/health", 200, "true")
+	want("/readyz", 200, "ok")
 }
 
 // joining is a cluster that this server has no vote in.
