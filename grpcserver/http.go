@@ -30,18 +30,3 @@ func renamed(from, to string, next http.Handler) http.Handler {
 		next.ServeHTTP(w, as)
 	})
 }
-
-// metrics serves the process's metrics, and those that dashboards made for etcd read.
-func (c *core) metrics(all http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if all == nil {
-			http.NotFound(w, r)
-			return
-		}
-		// As plain text and nothing else, which more text can follow.
-		as := r.Clone(r.Context())
-		as.Header.Del("Accept")
-		as.Header.Del("Accept-Encoding")
-		all.ServeHTTP(w, as)
-	})
-}

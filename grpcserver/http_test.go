@@ -46,7 +46,8 @@ func TestPathsAndMethods(t *testing.T) {
 		{"GET", "/debug/pprof/", 404},
 		{"GET", "/livez/nosuch", 404},
 		{"GET", "/livez/linearizable_read", 404},
-		{"GET", "/metrics", 404}, // of a host that has none
+		{"POST", "/metrics", 405},
+		{"HEAD", "/metrics", 200},
 	} {
 		if res, body := h.ask(tc.method, tc.path, ""); res.StatusCode != tc.status {
 			t.Errorf("%s %s: %d %s", tc.method, tc.path, res.StatusCode, body)
@@ -155,10 +156,22 @@ func TestMetricsAreText(t *testing.T) {
 			_, _ = io.WriteString(w, "herald_x 1\n")
 		})
 	})
-	res, body := h.ask("GET", "/metrics", "", "Accept", "application/openmetrics-text")
-	if res.StatusCode != 200 || !strings.HasPrefix(body, "herald_x 1\n") {
-		t.Errorf("%d %s", res.StatusCode, body)
+	want := func(when string, metrics ...string) {
+		t.Helper()
+		res, body := h.ask("GET", "/metrics", "", "Accept", "application/openmetrics-text")
+		if res.StatusCode != 200 || !strings.HasPrefix(body, "herald_x 1\n") {
+			t.Errorf("%s: %d %s", when, res.StatusCode, body)
+		}
+		for _, m := range metrics {
+			if !strings.Contains(body, "\n"+m+"\n") {
+				t.Errorf("%s: no %s in\n%s", when, m, body)
+			}
+		}
 	}
+	want("with a leader", "etcd_server_has_leader 1", "etcd_server_is_leader 1", "etcd_server_is_learner 0", `etcd_server_version{server_version="3.7.3"} 1`,
+		"# TYPE etcd_mvcc_db_total_size_in_bytes gauge")
+	h.store.SetOutage(registry.ErrNoLeader)
+	want("without one", "etcd_server_has_leader 0", "etcd_server_is_leader 0")
 }
 
 func TestDoorNeedsAStore(t *testing.T) {

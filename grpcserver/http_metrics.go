@@ -1,0 +1,52 @@
+package grpcserver
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// metrics serves the process's metrics, nil if it has none, and those that dashboards and
+// alerts made for etcd read.
+func (c *core) metrics(all http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if all == nil {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		} else {
+			// As plain text and nothing else, which more text can follow.
+			as := r.Clone(r.Context())
+			as.Header.Del("Accept")
+			as.Header.Del("Accept-Encoding")
+			all.ServeHTTP(w, as)
+		}
+		_, _ = io.WriteString(w, c.etcdMetrics()) // that nobody reads on is the client's business
+	})
+}
+
+// etcdMetrics are the metrics that have a name of etcd's, in Prometheus's text form.
+func (c *core) etcdMetrics() string {
+	s := c.cluster.Status()
+	var text strings.Builder
+	for _, m := range []struct {
+		name, labels, help string
+		value              int64
+	}{
+		{"etcd_server_has_leader", "", "Whether this server knows a leader.", oneIf(s.Leader != "")},
+		{"etcd_server_is_leader", "", "Whether this server leads.", oneIf(s.IsLeader)},
+		{"etcd_server_is_learner", "", "Whether this server has no vote.", oneIf(c.votes(c.stopping) != nil)},
+		{"etcd_server_version", fmt.Sprintf("{server_version=%q}", apiVersion), "The version of etcd's API that is served.", 1},
+		{"etcd_mvcc_db_total_size_in_bytes", "", "About how much memory the state takes, history included.", s.Bytes},
+		{"etcd_mvcc_db_total_size_in_use_in_bytes", "", "The same: what is free is not kept.", s.Bytes},
+	} {
+		fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s gauge\n%s%s %d\n", m.name, m.help, m.name, m.name, m.labels, m.value)
+	}
+	return text.String()
+}
+
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
