@@ -48,7 +48,7 @@ type watch struct {
 	// unsent are commits that were polled and are yet to be sent.
 	unsent []registry.Commit
 	told   int64 // the revision of the last commit that was sent
-	queued bool // it is in ready
+	queued bool  // it is in ready
 }
 
 func newWatchStream(s *watchService, stream grpc.ServerStream) *watchStream {
