@@ -21,18 +21,10 @@ type touchedKey struct {
 	party int
 }
 
-// touchedRange is of the keys from start up to end, which is not in it; with noEnd, of all
-// from start.
+// touchedRange is of the keys from start up to end, which is not in it.
 type touchedRange struct {
 	start, end string
-	noEnd      bool
 	party      int
-}
-
-func (r *touchedRange) holds(key string) bool { return r.noEnd || key < r.end }
-
-func (r *touchedRange) reaches(other *touchedRange) bool {
-	return r.noEnd || !other.noEnd && r.end >= other.end
 }
 
 // touchedBy returns what a list of operations writes. It fails if two parties put one key,
@@ -62,13 +54,15 @@ func touchedBy(ops []*pb.RequestOp) (touched, error) {
 	return all, nil
 }
 
+// delete notes a deletion. One without an upper bound counts for nothing, as with etcd, to
+// which its end lies below its start here: so all keys can be replaced in one transaction.
 func (t *touched) delete(r *pb.DeleteRangeRequest, party int) {
 	keys := keyRange(r.Key, r.RangeEnd)
 	switch {
 	case keys.IsOne():
-		t.deletes = append(t.deletes, touchedRange{keys.Start, keys.Start + "\x00", false, party})
-	case !keys.Empty():
-		t.deletes = append(t.deletes, touchedRange{keys.Start, keys.End, keys.Unbounded(), party})
+		t.deletes = append(t.deletes, touchedRange{keys.Start, keys.Start + "\x00", party})
+	case !keys.Unbounded() && !keys.Empty():
+		t.deletes = append(t.deletes, touchedRange{keys.Start, keys.End, party})
 	}
 }
 
@@ -98,17 +92,17 @@ func (t *touched) conflict() bool {
 		for ; begun < len(t.deletes) && t.deletes[begun].start <= p.key; begun++ {
 			d := &t.deletes[begun]
 			switch {
-			case far == nil || far.party == d.party && d.reaches(far):
+			case far == nil || far.party == d.party && d.end >= far.end:
 				far = d
 			case far.party == d.party:
-			case d.reaches(far):
+			case d.end >= far.end:
 				far, second = d, far
-			case second == nil || d.reaches(second):
+			case second == nil || d.end >= second.end:
 				second = d
 			}
 		}
 		for _, d := range []*touchedRange{far, second} {
-			if d != nil && d.party != p.party && d.holds(p.key) {
+			if d != nil && d.party != p.party && p.key < d.end {
 				return true
 			}
 		}
