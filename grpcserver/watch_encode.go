@@ -13,34 +13,38 @@ import (
 )
 
 // eventsAnswer is a WatchResponse with events, which were encoded before: many watches are
-// told the same.
+// told the same. It may be used again once it was sent.
 type eventsAnswer struct {
 	header   pb.ResponseHeader
 	id       int64
 	fragment bool
-	events   [][]byte // each any number of whole events
+	events   []mem.Buffer // each any number of whole events
+}
+
+// answerHead is the memory of an answer but for its events. The transport has it until
+// it is sent.
+type answerHead struct {
+	bytes  [headerSize + 16]byte
+	pieces [2]mem.Buffer
 }
 
 // pieces implements pieced.
 func (a *eventsAnswer) pieces() mem.BufferSlice {
-	head := appendHeader(make([]byte, 0, headerSize+16), &a.header)
+	m := new(answerHead)
+	head := appendHeader(m.bytes[:0], &a.header)
 	head = appendUint(head, 2, uint64(a.id))
 	if a.fragment {
 		head = appendUint(head, 7, 1)
 	}
-	all := make(mem.BufferSlice, 1, 1+len(a.events))
-	all[0] = mem.SliceBuffer(head)
-	for _, e := range a.events {
-		all = append(all, mem.SliceBuffer(e))
-	}
-	return all
+	return append(append(m.pieces[:0], mem.SliceBuffer(head)), a.events...)
 }
 
 // encodedEvents are the events of one commit as they stand in a WatchResponse. They are
 // immutable and shared.
 type encodedEvents struct {
-	bytes []byte
-	ends  []int // where each event ends in bytes
+	bytes  []byte
+	buffer mem.Buffer // bytes, as the transport takes them
+	ends   []int      // where each event ends in bytes
 }
 
 // eventsField is the number of a WatchResponse's events.
@@ -56,6 +60,7 @@ func encodeEvents(events []registry.Event, prevKV bool) *encodedEvents {
 		e.bytes = appendEvent(e.bytes, &events[i], prevKV)
 		e.ends[i] = len(e.bytes)
 	}
+	e.buffer = mem.SliceBuffer(e.bytes)
 	return e
 }
 
@@ -88,12 +93,12 @@ func appendEvent(b []byte, e *registry.Event, prevKV bool) []byte {
 }
 
 // fragments are the events in pieces of at most so many bytes, or one event.
-func (e *encodedEvents) fragments(size int) [][]byte {
-	var all [][]byte
+func (e *encodedEvents) fragments(size int) []mem.Buffer {
+	var all []mem.Buffer
 	from := 0
 	for i, end := range e.ends {
 		if i == len(e.ends)-1 || e.ends[i+1]-from > size {
-			all = append(all, e.bytes[from:end])
+			all = append(all, mem.SliceBuffer(e.bytes[from:end]))
 			from = end
 		}
 	}

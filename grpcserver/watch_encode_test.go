@@ -49,7 +49,7 @@ func TestEventsAreWrittenLikeProtobuf(t *testing.T) {
 		for range rapid.IntRange(0, 3).Draw(t, "commits") {
 			events, messages, withPrev := drawEvents(t)
 			e := cache.of(&registry.Commit{Revision: rapid.Int64().Draw(t, "revision"), Events: events}, prev)
-			answer.events = append(answer.events, e.bytes)
+			answer.events = append(answer.events, e.buffer)
 			if prev {
 				messages = withPrev
 			}
@@ -77,11 +77,11 @@ func TestFragments(t *testing.T) {
 		var got []*mvccpb.Event
 		for _, f := range encodeEvents(events, false).fragments(limit) {
 			r := new(pb.WatchResponse)
-			if err := proto.Unmarshal(f, r); err != nil {
+			if err := proto.Unmarshal(f.ReadOnlyData(), r); err != nil {
 				t.Fatal(err)
 			}
-			if len(r.Events) == 0 || len(r.Events) > 1 && len(f) > limit {
-				t.Fatalf("a fragment of %d events and %d bytes, the limit is %d", len(r.Events), len(f), limit)
+			if len(r.Events) == 0 || len(r.Events) > 1 && f.Len() > limit {
+				t.Fatalf("a fragment of %d events and %d bytes, the limit is %d", len(r.Events), f.Len(), limit)
 			}
 			got = append(got, r.Events...)
 		}

@@ -1,5 +1,7 @@
 package grpcserver
 
+import "google.golang.org/grpc/mem"
+
 const (
 	// eventBatchBytes is how large the events of one response may be together, if they
 	// are of several revisions. What one revision did stays together, however large.
@@ -9,27 +11,39 @@ const (
 	fragmentBytes = maxRequestBytes - 1<<10
 )
 
-// turn sends one response of a watch, and gives it another turn if there may be more.
+// turn sends one response of a watch, and gives it another turn if there is more.
 func (s *watchStream) turn(w *watch) error {
 	if w.watcher == nil {
 		return nil // it ended while it waited for its turn
 	}
 	if len(w.unsent) == 0 {
-		commits, err := w.watcher.Poll()
-		if err != nil {
-			return s.ended(w, err)
+		if err := s.poll(w); err != nil || len(w.unsent) == 0 {
+			return err
 		}
-		if len(commits) == 0 {
-			return nil
-		}
-		w.unsent = commits
 	}
 	w.quiet = false
 	if err := s.sendEvents(w); err != nil {
 		return err
 	}
-	// Also if nothing is left: only a Poll that returns nothing has Ready called again.
-	s.enqueue(w)
+	if len(w.unsent) == 0 {
+		// Only after a Poll that returns nothing is Ready called again.
+		if err := s.poll(w); err != nil {
+			return err
+		}
+	}
+	if len(w.unsent) > 0 {
+		s.enqueue(w)
+	}
+	return nil
+}
+
+// poll takes what a watcher has, and tells the client if it has ended.
+func (s *watchStream) poll(w *watch) error {
+	commits, err := w.watcher.Poll()
+	if err != nil {
+		return s.ended(w, err)
+	}
+	w.unsent = commits
 	return nil
 }
 
@@ -43,21 +57,24 @@ func (s *watchStream) sendEvents(w *watch) error {
 	if w.fragment && len(e.bytes) > fragmentBytes {
 		return s.sendFragments(w, e.fragments(fragmentBytes))
 	}
-	answer := &eventsAnswer{id: w.id, events: [][]byte{e.bytes}}
+	answer := &s.out
+	answer.id, answer.fragment, answer.events = w.id, false, append(answer.events[:0], e.buffer)
 	for n, bytes := 1, len(e.bytes); n < len(w.unsent); n++ {
 		e := s.encodings.of(&w.unsent[n], w.prevKV)
 		if bytes += len(e.bytes); bytes > eventBatchBytes {
 			break
 		}
-		answer.events = append(answer.events, e.bytes)
+		answer.events = append(answer.events, e.buffer)
 	}
 	s.header(&answer.header, s.sent(w, len(answer.events)))
-	return s.stream.SendMsg(answer)
+	err := s.stream.SendMsg(answer)
+	clear(answer.events) // they would live as long as the stream is silent
+	return err
 }
 
 // sendFragments sends one commit in several responses. Nothing else is sent between them,
 // since clients put together what follows each other.
-func (s *watchStream) sendFragments(w *watch, fragments [][]byte) error {
+func (s *watchStream) sendFragments(w *watch, fragments []mem.Buffer) error {
 	answer := eventsAnswer{id: w.id}
 	s.header(&answer.header, s.sent(w, 1))
 	for i := range fragments {

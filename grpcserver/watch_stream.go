@@ -19,7 +19,8 @@ type watchStream struct {
 	stream  grpc.ServerStream
 	watches map[int64]*watch
 	nextID  int64
-	turns   []*watch // scratch of takeTurns
+	turns   []*watch     // scratch of takeTurns
+	out     eventsAnswer // scratch of sendEvents
 
 	// told is the highest revision in what was sent.
 	told     int64
@@ -72,6 +73,9 @@ func (s *watchStream) run(ctx context.Context, asked <-chan *pb.WatchRequest) er
 			turns[i] = nil
 			if err := s.turn(w); err != nil {
 				return err
+			}
+			if len(asked) == 0 && ctx.Err() == nil {
+				continue
 			}
 			if err := s.attend(asked, true); err != nil {
 				return err
