@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/codes"
 
 	"herald/registry"
 )
@@ -51,5 +52,57 @@ func TestDefragmentIsDoneAtOnce(t *testing.T) {
 	a, err := pb.NewMaintenanceClient(h.conn).Defragment(t.Context(), &pb.DefragmentRequest{})
 	if err != nil || a.Header != nil {
 		t.Errorf("%v, %v, want an answer without a header", a, err)
+	}
+}
+
+func TestMoveLeader(t *testing.T) {
+	s := cluster(t, 4, 4)
+	s.dead = []string{"id-3"}
+	h := openOver(t, s.Memory, s.use)
+	m := pb.NewMaintenanceClient(h.conn)
+	move := func(id uint64) (*pb.MoveLeaderResponse, error) {
+		return m.MoveLeader(t.Context(), &pb.MoveLeaderRequest{TargetID: id})
+	}
+	for what, id := range map[string]uint64{"nobody": 0, "no member": nobody, "one without a vote": memberID("id-4"), "one that does not answer": memberID("id-3")} {
+		_, err := move(id)
+		wantStatus(t, what, err, codes.FailedPrecondition, "etcdserver: bad leader transferee")
+	}
+	if _, err := move(memberID(s.Memory.Status().ID)); err != nil || !s.Status().IsLeader {
+		t.Errorf("to itself: %v", err)
+	}
+	if a, err := move(memberID("id-2")); err != nil || a.Header != nil || s.Status().Leader != "id-2" {
+		t.Errorf("to the second: %v, %v, and %s leads", a, err, s.Status().Leader)
+	}
+	_, err := move(memberID("id-2"))
+	wantStatus(t, "of one that does not lead", err, codes.FailedPrecondition, "etcdserver: not leader")
+}
+
+func TestMoveLeaderWithoutAnOperator(t *testing.T) {
+	_, err := pb.NewMaintenanceClient(open(t).conn).MoveLeader(t.Context(), &pb.MoveLeaderRequest{})
+	wantStatus(t, "move", err, codes.Unimplemented, "")
+}
+
+func TestDowngradeIsRefused(t *testing.T) {
+	m := pb.NewMaintenanceClient(open(t).conn)
+	const validate, enable, cancel = pb.DowngradeRequest_VALIDATE, pb.DowngradeRequest_ENABLE, pb.DowngradeRequest_CANCEL
+	const format, target, none = "etcdserver: wrong downgrade target version format", "etcdserver: invalid downgrade target version", "etcdserver: no inflight downgrade job"
+	for _, c := range []struct {
+		action  pb.DowngradeRequest_DowngradeAction
+		version string
+		code    codes.Code
+		text    string
+	}{
+		{validate, "nonsense", codes.InvalidArgument, format},
+		{enable, "", codes.InvalidArgument, format},
+		{enable, "3", codes.InvalidArgument, format},
+		{enable, "3.6.0.0", codes.InvalidArgument, format},
+		{validate, "3.6", codes.InvalidArgument, target},
+		{enable, "3.6.0", codes.InvalidArgument, target},
+		{enable, "3.6.0-rc.1", codes.InvalidArgument, target},
+		{cancel, "", codes.FailedPrecondition, none},
+		{7, "3.6.0", codes.InvalidArgument, ""},
+	} {
+		_, err := m.Downgrade(t.Context(), &pb.DowngradeRequest{Action: c.action, Version: c.version})
+		wantStatus(t, c.action.String()+" "+c.version, err, c.code, c.text)
 	}
 }

@@ -24,8 +24,8 @@ type servers struct {
 	all      []registry.Member
 	leader   string
 	dead     []string
-	archive  string // what SaveSnapshot writes
-	archived func() // called when it has written half of that, if not nil
+	archive  string       // what SaveSnapshot writes
+	archived func() error // called when it has written half of that, if not nil
 }
 
 // cluster is a cluster of servers called n1, n2 and so on, of which the store's own is the
@@ -134,8 +134,8 @@ func (s *servers) Readdress(_ context.Context, id, address string) error {
 func (s *servers) SaveSnapshot(_ context.Context, w io.Writer, _ bool) (registry.SnapshotInfo, error) {
 	half := len(s.archive) / 2
 	_, err := io.WriteString(w, s.archive[:half])
-	if s.archived != nil {
-		s.archived()
+	if err == nil && s.archived != nil {
+		err = s.archived()
 	}
 	if err == nil {
 		_, err = io.WriteString(w, s.archive[half:])

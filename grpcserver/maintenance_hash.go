@@ -1,0 +1,112 @@
+package grpcserver
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"herald/registry"
+)
+
+const (
+	// hashPage is how many keys are read at a time to be hashed.
+	hashPage = 1000
+	// hashAttempts is how often the current revision is begun with that was compacted
+	// before its keys were read.
+	hashAttempts = 3
+	// neverCompacted is the compact revision of a store that has all its history.
+	neverCompacted = -1
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// HashKV hashes the user's keys as this server has them at a revision, the current one if
+// none is given. Servers that agree on the keys agree on the hash, whatever each has
+// compacted.
+func (s *maintenanceService) HashKV(ctx context.Context, r *pb.HashKVRequest) (*pb.HashKVResponse, error) {
+	compacted, err := s.compactRevision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hash, revision, err := s.hash(ctx, max(r.Revision, 0))
+	if err != nil {
+		return nil, err
+	}
+	return &pb.HashKVResponse{Header: s.headerNow(), Hash: hash, HashRevision: revision, CompactRevision: compacted}, nil
+}
+
+// Hash hashes the user's keys as this server has them now.
+func (s *maintenanceService) Hash(ctx context.Context, _ *pb.HashRequest) (*pb.HashResponse, error) {
+	hash, revision, err := s.hash(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.HashResponse{Header: s.headerAt(revision), Hash: hash}, nil
+}
+
+// hash is of every key that there is at a revision, 0 being the current one, in their order. It
+// returns the revision too.
+func (s *maintenanceService) hash(ctx context.Context, revision int64) (hash uint32, at int64, err error) {
+	for range hashAttempts {
+		hash, at, err = s.hashOnce(ctx, revision)
+		if revision > 0 || !errors.Is(err, registry.ErrCompacted) {
+			break
+		}
+	}
+	return hash, at, err
+}
+
+func (s *maintenanceService) hashOnce(ctx context.Context, revision int64) (uint32, int64, error) {
+	page := registry.RangeRequest{
+		KeyRange: registry.All(), Revision: revision, Limit: hashPage, SkipCount: true, Consistency: registry.Stale,
+	}
+	var sum uint32
+	var row []byte
+	for {
+		res, err := s.store.Range(ctx, page)
+		if err != nil {
+			return 0, 0, err
+		}
+		if page.Revision == 0 {
+			page.Revision = res.Revision
+		}
+		for i := range res.KVs {
+			row = appendHashed(row[:0], &res.KVs[i])
+			sum = crc32.Update(sum, castagnoli, row)
+			sum = crc32.Update(sum, castagnoli, res.KVs[i].Value)
+		}
+		if !res.More {
+			return sum, page.Revision, nil
+		}
+		page.Start = res.KVs[len(res.KVs)-1].Key + "\x00"
+	}
+}
+
+// appendHashed appends what is hashed of a key before its value: all that is replicated of
+// it, so that no two different keys look the same.
+func appendHashed(b []byte, kv *registry.KeyValue) []byte {
+	b = binary.AppendUvarint(b, uint64(len(kv.Key)))
+	b = append(b, kv.Key...)
+	for _, n := range [...]uint64{
+		uint64(kv.CreateRevision), uint64(kv.ModRevision), uint64(kv.Version), uint64(kv.Lease),
+		kv.Flags, uint64(kv.Lock.Holder), kv.Lock.Count, uint64(len(kv.Value)),
+	} {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
+// compactRevision is the lowest revision that this server can read, neverCompacted if that
+// is the first.
+func (s *maintenanceService) compactRevision(ctx context.Context) (int64, error) {
+	_, err := s.store.Range(ctx, registry.RangeRequest{
+		KeyRange: registry.One("\x00"), Revision: 1, KeysOnly: true, Consistency: registry.Stale,
+	})
+	if compacted := (*registry.CompactedError)(nil); errors.As(err, &compacted) {
+		return compacted.Lowest, nil
+	}
+	return neverCompacted, err
+}
