@@ -3,6 +3,7 @@ package grpcserver
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -420,5 +421,26 @@ func TestWatchProgressByTime(t *testing.T) {
 		if r.Header.Revision == rev {
 			break
 		}
+	}
+}
+
+// What a watch costs is memory: a stream has two goroutines, however many it has.
+func TestWatchesShareGoroutines(t *testing.T) {
+	h := open(t)
+	w := h.watch()
+	w.create(watchOf("a"))
+	before := runtime.NumGoroutine()
+	const watches = 2000
+	for i := range watches {
+		w.create(watchOf(fmt.Sprint("k", i)))
+	}
+	if n := runtime.NumGoroutine() - before; n > watches/10 {
+		t.Errorf("%d goroutines more for %d watches more", n, watches)
+	}
+	for i := range watches {
+		h.mustPut(fmt.Sprint("k", i), "1")
+	}
+	for i := range watches {
+		w.see(fmt.Sprintf("%d @%d: k%d=1(%d,%d,1)", i+1, i+2, i, i+2, i+2))
 	}
 }
