@@ -22,7 +22,7 @@ const (
 	minPingInterval = 5 * time.Second
 	// streamWorkers is how many goroutines wait for calls. A call beyond them gets one of
 	// its own, whose stack has to grow anew: a tenth of what a put costs.
-	streamWorkers = 1024
+	streamWorkers = 512
 	// maxHeaderBytes bounds the headers of a request; a token is the largest there is.
 	maxHeaderBytes = 64 << 10
 )

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -128,6 +129,13 @@ func (p *program) run(ctx context.Context, c *config, server bool) error {
 		log.Info("configuration directories read again")
 	})
 	defer unhook()
+	if server {
+		tuning, stop := context.WithCancel(ctx)
+		var tuned sync.WaitGroup
+		tuned.Go(func() { tuneCollector(tuning) })
+		defer tuned.Wait()
+		defer stop()
+	}
 	return n.Run(ctx)
 }
 
