@@ -1,0 +1,164 @@
+//go:build e2e
+
+package etcdclients
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"herald/internal/systemtest/process"
+)
+
+// server starts one server that can be started again on the same data and ports.
+func server(t *testing.T) (p *process.Process, again func() *process.Process) {
+	t.Helper()
+	free, dir := process.FreeAddresses(t, 3), t.TempDir()
+	again = func() *process.Process {
+		t.Helper()
+		return process.Start(t, "server", "--data-dir", dir, "--bootstrap-expect", "1", "--node-address", "127.0.0.1", "--peer-address", free[0],
+			"--http-address", free[1], "--etcd-address", free[2], "--dns-address", "127.0.0.1:0")
+	}
+	return again(), again
+}
+
+// record is what a client knows of what it and a watch beside it have seen.
+type record struct {
+	t      *testing.T
+	client *clientv3.Client
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+
+	count  atomic.Int64
+	acked  map[string]int64 // revision by key; of the writer, until it has ended
+	events []string         // of the watch, until it has ended
+	last   atomic.Int64     // revision that the watch has seen
+}
+
+// keepWriting puts one key after another, each once, and watches them, until finish.
+func keepWriting(t *testing.T, c *clientv3.Client) *record {
+	t.Helper()
+	writing, stop := context.WithCancel(t.Context())
+	r := &record{t: t, client: c, stop: stop, acked: map[string]int64{}}
+	watching, unwatch := context.WithCancel(t.Context())
+	watch := c.Watch(watching, "w/", clientv3.WithPrefix(), clientv3.WithRev(1))
+	var done sync.WaitGroup
+	done.Go(func() {
+		for w := range watch {
+			if err := w.Err(); err != nil {
+				t.Errorf("the watch: %v", err)
+				return
+			}
+			for _, e := range w.Events {
+				r.events = append(r.events, showEvent(e))
+				r.last.Store(e.Kv.ModRevision)
+			}
+		}
+	})
+	r.wg.Go(func() {
+		for n := 0; writing.Err() == nil; n++ {
+			key := fmt.Sprintf("w/%06d", n)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			put, err := c.Put(ctx, key, "v")
+			cancel()
+			if err == nil { // otherwise it may have taken effect or not
+				r.acked[key] = put.Header.Revision
+				r.count.Add(1)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		unwatch()
+		r.wg.Wait()
+		done.Wait()
+	})
+	return r
+}
+
+// goesOn waits until n more writes are acknowledged.
+func (r *record) goesOn(n int64, when string) {
+	r.t.Helper()
+	before := r.count.Load()
+	process.Eventually(r.t, 40*time.Second, "writes "+when, func() error {
+		if got := r.count.Load() - before; got < n {
+			return fmt.Errorf("%d were acknowledged", got)
+		}
+		return nil
+	})
+}
+
+// finish ends the writing and compares: every acknowledged write is there at the revision that
+// was told, and the watch has seen the same as one that begins now and was never interrupted.
+func (r *record) finish() {
+	r.t.Helper()
+	r.stop()
+	r.wg.Wait()
+	kept, err := r.client.Get(soon(r.t), "w/", clientv3.WithPrefix())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	revisions := map[string]int64{}
+	last := int64(0)
+	for _, kv := range kept.Kvs {
+		revisions[string(kv.Key)] = kv.ModRevision
+		last = max(last, kv.ModRevision)
+	}
+	for key, rev := range r.acked {
+		if revisions[key] != rev {
+			r.t.Errorf("%s was acknowledged at %d and is at %d", key, rev, revisions[key])
+		}
+	}
+	process.Eventually(r.t, 30*time.Second, "all seen", func() error {
+		if got := r.last.Load(); got < last {
+			return fmt.Errorf("the watch is at %d of %d", got, last)
+		}
+		return nil
+	})
+	whole := seen(r.t, r.client.Watch(r.t.Context(), "w/", clientv3.WithPrefix(), clientv3.WithRev(1)), len(kept.Kvs))
+	if !slices.Equal(r.events, whole) {
+		at := 0
+		for at < min(len(r.events), len(whole)) && r.events[at] == whole[at] {
+			at++
+		}
+		r.t.Errorf("of %d events the watch saw %d; the first that differs is %d:\n got %q\nwant %q",
+			len(whole), len(r.events), at, r.events[at:min(at+3, len(r.events))], whole[at:min(at+3, len(whole))])
+	}
+	r.t.Logf("%d writes acknowledged, %d seen", len(r.acked), len(r.events))
+}
+
+// TestWatchGoesOnAfterACrash kills the only server under writes, thrice: no acknowledged write is
+// lost, revisions do not go back, and the watch goes on where it was.
+func TestWatchGoesOnAfterACrash(t *testing.T) {
+	t.Parallel()
+	p, again := server(t)
+	r := keepWriting(t, connect(t, p.Etcd))
+	for range 3 {
+		r.goesOn(100, "before it was killed")
+		p.Kill()
+		p = again()
+	}
+	r.goesOn(100, "after the last start")
+	r.finish()
+}
+
+// TestWatchGoesOnWithoutItsLeader kills the leader of three under writes, each time another.
+func TestWatchGoesOnWithoutItsLeader(t *testing.T) {
+	t.Parallel()
+	trio := process.NewTrio(t)
+	r := keepWriting(t, connect(t, trio.Etcd[:]...))
+	for range 3 {
+		r.goesOn(50, "with three servers")
+		leader := trio.Leader(0)
+		trio.Servers[leader].Kill()
+		r.goesOn(50, "without "+process.Name(leader))
+		trio.Restart(leader)
+	}
+	r.finish()
+}
