@@ -67,48 +67,7 @@ func etcdctlPrints(t *testing.T, endpoints string, args ...string) string {
 // talk starts an etcdctl that goes on printing, and returns its lines. It is ended with the test.
 func talk(t *testing.T, endpoints string, args ...string) (lines <-chan string) {
 	t.Helper()
-	cmd := etcdctl(t.Context(), endpoints, args...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := &process.Buffer{}
-	cmd.Stderr = said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	all := make(chan string, 1000)
-	go func() {
-		defer close(all)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			all <- s.Text()
-		}
-	}()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		for range all {
-		}
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("etcdctl %s: %s", strings.Join(args, " "), said)
-		}
-	})
-	return all
-}
-
-// next is a line that comes soon.
-func next(t *testing.T, lines <-chan string) string {
-	t.Helper()
-	select {
-	case l, ok := <-lines:
-		if !ok {
-			t.Fatal("no more lines")
-		}
-		return l
-	case <-time.After(30 * time.Second):
-		t.Fatal("no line within 30 s")
-	}
-	return ""
+	return linesOf(t, etcdctl(t.Context(), endpoints, args...))
 }
 
 func TestEtcdctlKeys(t *testing.T) {
