@@ -26,20 +26,23 @@ func (c *core) metrics(all http.Handler) http.Handler {
 
 // etcdMetrics are the metrics that have a name of etcd's, in Prometheus's text form.
 func (c *core) etcdMetrics() string {
+	const gauge, counter = "gauge", "counter"
 	s := c.cluster.Status()
 	var text strings.Builder
 	for _, m := range []struct {
 		name, labels, help string
 		value              int64
+		kind               string
 	}{
-		{"etcd_server_has_leader", "", "Whether this server knows a leader.", oneIf(s.Leader != "")},
-		{"etcd_server_is_leader", "", "Whether this server leads.", oneIf(s.IsLeader)},
-		{"etcd_server_is_learner", "", "Whether this server has no vote.", oneIf(c.votes(c.stopping) != nil)},
-		{"etcd_server_version", fmt.Sprintf("{server_version=%q}", apiVersion), "The version of etcd's API that is served.", 1},
-		{"etcd_mvcc_db_total_size_in_bytes", "", "About how much memory the state takes, history included.", s.Bytes},
-		{"etcd_mvcc_db_total_size_in_use_in_bytes", "", "The same: what is free is not kept.", s.Bytes},
+		{"etcd_server_has_leader", "", "Whether this server knows a leader.", oneIf(s.Leader != ""), gauge},
+		{"etcd_server_is_leader", "", "Whether this server leads.", oneIf(s.IsLeader), gauge},
+		{"etcd_server_leader_changes_seen_total", "", "How often this server has seen the leader change.", c.leaders.changesSeen(), counter},
+		{"etcd_server_is_learner", "", "Whether this server has no vote.", oneIf(c.votes(c.stopping) != nil), gauge},
+		{"etcd_server_version", fmt.Sprintf("{server_version=%q}", apiVersion), "The version of etcd's API that is served.", 1, gauge},
+		{"etcd_mvcc_db_total_size_in_bytes", "", "About how much memory the state takes, history included.", s.Bytes, gauge},
+		{"etcd_mvcc_db_total_size_in_use_in_bytes", "", "The same: what is free is not kept.", s.Bytes, gauge},
 	} {
-		fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s gauge\n%s%s %d\n", m.name, m.help, m.name, m.name, m.labels, m.value)
+		fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s %s\n%s%s %d\n", m.name, m.help, m.name, m.kind, m.name, m.labels, m.value)
 	}
 	return text.String()
 }

@@ -24,9 +24,13 @@ type leaderWatch struct {
 	cluster registry.Cluster
 
 	mu     sync.Mutex
-	seen   time.Time       // when a leader was last known
-	tenure context.Context // ends, with its cause, when the leader has been missed for too long
-	end    context.CancelCauseFunc
+	seen   time.Time // when a leader was last known
+	leader string    // who that was, and in which term
+	term   uint64
+	// changes counts how often another leader was seen, or one of another term; the first counts.
+	changes int64
+	tenure  context.Context // ends, with its cause, when the leader has been missed for too long
+	end     context.CancelCauseFunc
 }
 
 func newLeaderWatch(cluster registry.Cluster) *leaderWatch {
@@ -51,13 +55,18 @@ func (w *leaderWatch) run(ctx context.Context) {
 
 // look asks for the leader and returns the tenure that is now.
 func (w *leaderWatch) look() context.Context {
-	known := w.cluster.Status().Leader != ""
+	st := w.cluster.Status()
+	known := st.Leader != ""
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
 	switch {
 	case known:
 		w.seen = now
+		if w.leader != st.Leader || w.term != st.Term {
+			w.leader, w.term = st.Leader, st.Term
+			w.changes++
+		}
 		if w.tenure.Err() != nil {
 			w.tenure, w.end = context.WithCancelCause(context.Background())
 		}
@@ -65,6 +74,13 @@ func (w *leaderWatch) look() context.Context {
 		w.end(rpctypes.ErrGRPCNoLeader)
 	}
 	return w.tenure
+}
+
+// changesSeen is how often the leader was seen to change.
+func (w *leaderWatch) changesSeen() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changes
 }
 
 // streamContext is the context of a call that is a stream. If the call requires a leader, it

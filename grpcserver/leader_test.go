@@ -18,13 +18,14 @@ import (
 type electorate struct {
 	registry.Cluster
 	leaderless atomic.Bool
+	term       atomic.Uint64
 }
 
 func (e *electorate) Status() registry.Status {
 	if e.leaderless.Load() {
 		return registry.Status{}
 	}
-	return registry.Status{Leader: "n1"}
+	return registry.Status{Leader: "n1", Term: e.term.Load()}
 }
 
 func TestStreamsThatRequireALeader(t *testing.T) {
@@ -88,4 +89,36 @@ func TestStreamsThatOnlyTheClientEnds(t *testing.T) {
 	if !errors.Is(context.Cause(ctx), rpctypes.ErrGRPCStopped) {
 		t.Errorf("cause: %v, want %v", context.Cause(ctx), rpctypes.ErrGRPCStopped)
 	}
+}
+
+func TestLeaderChangesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := new(electorate)
+		w := newLeaderWatch(cluster)
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.run(ctx)
+		}()
+		defer func() {
+			stop()
+			<-done
+		}()
+		seen := func(what string, want int64) {
+			t.Helper()
+			time.Sleep(2 * leaderPoll)
+			if got := w.changesSeen(); got != want {
+				t.Errorf("%s: %d changes seen, want %d", what, got, want)
+			}
+		}
+		seen("the first leader", 1)
+		seen("the same", 1)
+		cluster.leaderless.Store(true)
+		seen("none", 1)
+		cluster.leaderless.Store(false)
+		seen("the same again, in the same term", 1)
+		cluster.term.Store(2)
+		seen("elected again", 2)
+	})
 }
