@@ -20,6 +20,7 @@ type core struct {
 	log      *slog.Logger
 
 	leaders      *leaderWatch
+	calls        *callMetrics
 	alarms       *alarms
 	member       uint64
 	record       memberRecord // what this server says of itself
@@ -37,6 +38,7 @@ func newCore(config Config, h *plugin.Host) *core {
 	c := &core{
 		config: config, store: h.Store, cluster: h.Cluster, operator: h.Operator, version: h.Version, log: h.Log,
 		leaders: newLeaderWatch(h.Cluster),
+		calls:   newCallMetrics(h.Metrics),
 		alarms:  newAlarms(h.Store),
 		member:  memberID(h.Cluster.Status().ID),
 	}

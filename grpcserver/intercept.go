@@ -2,6 +2,7 @@ package grpcserver
 
 import (
 	"context"
+	"time"
 	"unicode/utf8"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -10,7 +11,14 @@ import (
 )
 
 // unary is around every call of one request and one answer.
-func (c *core) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+func (c *core) unary(ctx context.Context, req any, call *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	began := time.Now()
+	res, err := c.runUnary(ctx, req, handle)
+	c.calls.ended(call.FullMethod, began, err)
+	return res, err
+}
+
+func (c *core) runUnary(ctx context.Context, req any, handle grpc.UnaryHandler) (any, error) {
 	if err := c.admit(ctx); err != nil {
 		return nil, err
 	}
@@ -19,7 +27,9 @@ func (c *core) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, hand
 }
 
 // stream is around every call that is a stream.
-func (c *core) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+func (c *core) stream(srv any, ss grpc.ServerStream, call *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	ended := c.calls.began(call.FullMethod)
+	defer func() { ended(err) }()
 	ctx := ss.Context()
 	if err := c.admit(ctx); err != nil {
 		return err

@@ -22,23 +22,24 @@ func registerKV(s *grpc.Server, c *core) {
 	for i := range desc.Methods {
 		switch m := &desc.Methods[i]; m.MethodName {
 		case "Range":
-			m.Handler = direct((*kvService).answerRange)
+			m.Handler = direct(pb.KV_Range_FullMethodName, (*kvService).answerRange)
 		case "Put":
-			m.Handler = direct((*kvService).answerPut)
+			m.Handler = direct(pb.KV_Put_FullMethodName, (*kvService).answerPut)
 		}
 	}
 	s.RegisterService(&desc, &kvService{core: c})
 }
 
 // direct is the handler of a method that answers in a form of its own.
-func direct[Request, Answer any](answer func(*kvService, context.Context, *Request) (*Answer, error)) grpc.MethodHandler {
+func direct[Request, Answer any](method string, answer func(*kvService, context.Context, *Request) (*Answer, error)) grpc.MethodHandler {
+	call := &grpc.UnaryServerInfo{FullMethod: method}
 	return func(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
 		s := srv.(*kvService)
 		r := new(Request)
 		if err := decode(r); err != nil {
 			return nil, err
 		}
-		return intercept(ctx, r, nil, func(ctx context.Context, req any) (any, error) {
+		return intercept(ctx, r, call, func(ctx context.Context, req any) (any, error) {
 			a, err := answer(s, ctx, req.(*Request))
 			if err != nil {
 				return nil, err // not a nil *Answer

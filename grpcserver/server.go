@@ -51,5 +51,6 @@ func newServer(c *core) *grpc.Server {
 	electionpb.RegisterElectionServer(s, &electionService{core: c})
 	healthpb.RegisterHealthServer(s, newHealthService(c))
 	pb.RegisterWatchServer(s, &watchService{core: c})
+	c.calls.know(s.GetServiceInfo())
 	return s
 }

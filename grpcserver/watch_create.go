@@ -51,6 +51,7 @@ func (s *watchStream) create(r *pb.WatchCreateRequest) error {
 	}
 	w.watcher = watcher
 	s.watches[w.id] = w
+	s.calls.watches.Add(1)
 	if w.notify {
 		s.startTick()
 	}

@@ -169,6 +169,7 @@ func (s *watchStream) forget(w *watch) {
 	w.watcher.Close()
 	w.watcher, w.unsent = nil, nil
 	delete(s.watches, w.id)
+	s.calls.watches.Add(-1)
 }
 
 // close ends all watches.

@@ -1,0 +1,93 @@
+package grpcserver
+
+import (
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"herald/registry/plugin"
+)
+
+// callMetrics counts what clients call. It is safe for concurrent use once it knows the
+// methods.
+type callMetrics struct {
+	requests plugin.Counter // nil if nobody wants to know
+	seconds  plugin.Histogram
+	methods  map[string]*methodMetrics // by full name
+	streams  atomic.Int64              // that are open
+	watches  atomic.Int64
+}
+
+// methodMetrics are the counters of one method. Each is made when it is first counted on: of
+// most methods there is nothing to say, and of most codes.
+type methodMetrics struct {
+	codes   [codes.Unauthenticated + 1]func() interface{ Inc() }
+	seconds func() interface{ Observe(float64) }
+}
+
+func newCallMetrics(m plugin.Metrics) *callMetrics {
+	c := &callMetrics{methods: make(map[string]*methodMetrics)}
+	if m != nil {
+		c.requests = m.Counter("herald_etcd_requests_total", "Calls of etcd's API that have ended, by method and code of gRPC; over JSON too.", "method", "code")
+		c.seconds = m.Histogram("herald_etcd_request_seconds", "Time to answer calls of etcd's API that are no streams, by method.", "method")
+		m.Gauge("herald_etcd_streams", "Streams of etcd's API that are open.", func() float64 { return float64(c.streams.Load()) })
+		m.Gauge("herald_etcd_watches", "Watches of etcd's API.", func() float64 { return float64(c.watches.Load()) })
+	}
+	return c
+}
+
+// know makes the counters of every method of the services.
+func (c *callMetrics) know(services map[string]grpc.ServiceInfo) {
+	if c.requests == nil {
+		return
+	}
+	for service, info := range services {
+		for _, m := range info.Methods {
+			c.methods["/"+service+"/"+m.Name] = c.method(shortMethod(service, m.Name))
+		}
+	}
+}
+
+// shortMethod is what a method is called in metrics, such as KV/Range.
+func shortMethod(service, method string) string {
+	return path.Join(service[strings.LastIndexByte(service, '.')+1:], method)
+}
+
+func (c *callMetrics) method(name string) *methodMetrics {
+	m := &methodMetrics{seconds: sync.OnceValue(func() interface{ Observe(float64) } { return c.seconds.With(name) })}
+	for code := range m.codes {
+		m.codes[code] = sync.OnceValue(func() interface{ Inc() } { return c.requests.With(name, codes.Code(code).String()) })
+	}
+	return m
+}
+
+// ended counts a call that is no stream.
+func (c *callMetrics) ended(method string, began time.Time, err error) {
+	if m := c.methods[method]; m != nil {
+		m.count(err)
+		m.seconds().Observe(time.Since(began).Seconds())
+	}
+}
+
+// began counts a stream, until the function that it returns is called with how it ended.
+func (c *callMetrics) began(method string) (ended func(error)) {
+	c.streams.Add(1)
+	return func(err error) {
+		c.streams.Add(-1)
+		if m := c.methods[method]; m != nil {
+			m.count(err)
+		}
+	}
+}
+
+func (m *methodMetrics) count(err error) {
+	if code := int(status.Code(err)); code < len(m.codes) {
+		m.codes[code]().Inc()
+	}
+}
