@@ -64,7 +64,8 @@ func validURL(s string) error {
 		return errors.New("it is http://host:port or https://host:port")
 	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return errors.New("it has a scheme, a host and a port, and nothing else")
-	case u.Hostname() == "" || u.Port() == "":
+	}
+	if host, port, err := net.SplitHostPort(u.Host); err != nil || host == "" || port == "" {
 		return errors.New("it must name a host and a port")
 	}
 	return nil

@@ -9,7 +9,10 @@ import (
 )
 
 // peerURL is a server's peer address as etcd's clients know such a thing.
-func peerURL(address string) string { return "http://" + address }
+func peerURL(address string) string {
+	u := url.URL{Scheme: "http", Host: address} // which escapes an address's zone
+	return u.String()
+}
 
 // peerAddress is the host and port of a peer URL that was checked.
 func peerAddress(peerURL string) string {

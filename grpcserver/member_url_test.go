@@ -44,3 +44,22 @@ func TestClientURLs(t *testing.T) {
 		}
 	}
 }
+
+// A peer URL that is accepted is an address, and the address's URL is accepted too.
+func FuzzPeerURL(f *testing.F) {
+	for _, u := range []string{"http://10.0.0.1:7400", "https://n1:1", "http://[::1]:2380", "http://[fe80::1%25eth0]:1", "http://a b:1", "http://%41:1", "http://n1:1/", "unix://n1:1", "http://u@n1:1", "http://n1:99999"} {
+		f.Add(u)
+	}
+	f.Fuzz(func(t *testing.T, u string) {
+		if checkPeerURLs([]string{u}) != nil {
+			return
+		}
+		address := peerAddress(u)
+		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+			t.Fatalf("%q is at %q: %v", u, address, err)
+		}
+		if err := checkPeerURLs([]string{peerURL(address)}); err != nil {
+			t.Fatalf("%q is at %q, whose URL is refused", u, address)
+		}
+	})
+}
