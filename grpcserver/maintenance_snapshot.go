@@ -34,6 +34,8 @@ func (s *maintenanceService) Snapshot(_ *pb.SnapshotRequest, to grpc.ServerStrea
 		defer func() { <-s.saving }()
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.stopping.Done():
+		return context.Cause(s.stopping)
 	}
 	archive, err := os.CreateTemp("", "herald-snapshot-*")
 	if err != nil {
