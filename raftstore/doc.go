@@ -8,6 +8,8 @@
 //
 //   - proposer.gather, proposer.complete: open, stopped by tearDown. The queue of
 //     proposals and the entries on their way through raft.
+//   - the forward proposer's, and one forwarder.Apply for each entry on its way to the
+//     leader: open, stopped by tearDown.
 //   - Store.followLeadership: open, by Store.loops. Input: raft's leadership changes.
 //     It begins and ends tenures, one at a time.
 //   - tenure.run, then tickLoop, expireLoop, checkpointLoop, compactLoop, noticeCommits,

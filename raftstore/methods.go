@@ -3,7 +3,7 @@ package raftstore
 // The methods of the RPC between servers. A number, once released, keeps its meaning.
 const (
 	// What only the leader can do, asked by a follower on behalf of its callers.
-	methodPropose   = 1
+	methodPropose   = 1 // an entry of commands: see forwarder
 	methodReadIndex = 2
 	methodGrant     = 3
 	methodKeepAlive = 4

@@ -59,14 +59,14 @@ type proposeOptions struct {
 	patient bool
 }
 
-// raftApplier is what the proposer needs of raft.
+// raftApplier is what the proposer needs of raft. Its futures' responses are *entryResult.
 type raftApplier interface {
 	Apply(cmd []byte, timeout time.Duration) raft.ApplyFuture
 }
 
 // proposer gathers commands into entries. Whatever waits when an entry leaves goes
 // with it, so that many callers share one sync of the disk; one that comes alone
-// leaves at once.
+// leaves at once. A follower has one more, whose entries go to the leader: see forwarder.
 //
 // Two goroutines: gather makes entries and hands them to raft, complete waits for
 // them in order and answers. Both end after stop, when all in flight is answered.
@@ -79,6 +79,8 @@ type proposer struct {
 	notLeader func() error
 	// admit says why no command is taken now, or nil.
 	admit func() error
+	// explain says what became of an entry for which raft has an error.
+	explain func(error) error
 
 	queue  chan *proposal
 	flight chan entryInFlight // complete's work
@@ -116,6 +118,7 @@ func newProposer(r raftApplier, m *machine, timeout time.Duration, hooks *Hooks,
 		stopping:  make(chan struct{}),
 		finished:  make(chan struct{}),
 	}
+	p.explain = p.explainRaft
 	p.pool.New = func() any {
 		pr := &proposal{ready: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 		pr.timer.Stop()
@@ -147,18 +150,28 @@ func (p *proposer) stop() {
 // after is called once, unless it is nil, when it is certain whether the command has
 // taken effect; that may be after propose has returned.
 func (p *proposer) propose(ctx context.Context, c *mvcc.Command, o proposeOptions) (mvcc.Result, error) {
+	pr, err := p.begin(ctx, c.AppendTo, o)
+	if err != nil {
+		return mvcc.Result{}, err
+	}
+	return p.await(ctx, pr)
+}
+
+// begin queues a command, of which encode appends the encoding. Without error, it is to be
+// awaited.
+func (p *proposer) begin(ctx context.Context, encode func([]byte) []byte, o proposeOptions) (*proposal, error) {
 	if err := p.admit(); err != nil {
 		if o.after != nil {
 			o.after()
 		}
-		return mvcc.Result{}, err
+		return nil, err
 	}
 	pr := p.pool.Get().(*proposal)
 	pr.after = o.after
-	pr.buf = c.AppendTo(pr.buf[:0])
+	pr.buf = encode(pr.buf[:0])
 	if n := len(pr.buf); n > o.limit {
 		p.discard(pr)
-		return mvcc.Result{}, fmt.Errorf("%w: %d bytes, the limit is %d", registry.ErrTooLarge, n, o.limit)
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", registry.ErrTooLarge, n, o.limit)
 	}
 	pr.fence = o.fence
 	pr.state.Store(queued)
@@ -171,12 +184,17 @@ func (p *proposer) propose(ctx context.Context, c *mvcc.Command, o proposeOption
 	default:
 		if err := p.enqueueSlowly(ctx, pr); err != nil {
 			p.discard(pr)
-			return mvcc.Result{}, err
+			return nil, err
 		}
 	}
 	if p.closed.Load() && pr.state.CompareAndSwap(queued, abandoned) {
-		return mvcc.Result{}, registry.ErrStopped
+		return nil, registry.ErrStopped
 	}
+	return pr, nil
+}
+
+// await returns what a command did that was begun. It is called once.
+func (p *proposer) await(ctx context.Context, pr *proposal) (mvcc.Result, error) {
 	// No channel here is shared with other callers: a select locks them all.
 	var cause error
 	select {
@@ -333,8 +351,8 @@ func (p *proposer) complete() {
 	}
 }
 
-// explain says what became of an entry that raft did not commit, as far as is known.
-func (p *proposer) explain(err error) error {
+// explainRaft says what became of an entry that raft did not commit, as far as is known.
+func (p *proposer) explainRaft(err error) error {
 	switch {
 	case errors.Is(err, raft.ErrNotLeader):
 		return p.notLeader()

@@ -59,16 +59,9 @@ func (r remoteLeader) exchange(ctx context.Context, method peer.Method, req []by
 	return nil, err
 }
 
+// propose sends a client's command with those of others.
 func (r remoteLeader) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
-	req := c.AppendTo(nil)
-	if n := len(req); n > r.s.cfg.MaxRequestBytes {
-		return mvcc.Result{}, fmt.Errorf("%w: %d bytes, the limit is %d", registry.ErrTooLarge, n, r.s.cfg.MaxRequestBytes)
-	}
-	b, err := r.call(ctx, methodPropose, req)
-	if err != nil {
-		return mvcc.Result{}, err
-	}
-	return r.result(ctx, b)
+	return r.s.forward.propose(ctx, c, proposeOptions{limit: r.s.cfg.MaxRequestBytes})
 }
 
 // result decodes the answer to a write, once this server's own state contains it: its
@@ -84,12 +77,17 @@ func (r remoteLeader) result(ctx context.Context, b []byte) (mvcc.Result, error)
 	if err != nil {
 		return mvcc.Result{}, fmt.Errorf("%w: the leader's answer: %w", registry.ErrTimeout, err)
 	}
-	if r.s.machine.View().Applied() < index {
+	r.s.awaitOwn(ctx, index)
+	return res, nil
+}
+
+// awaitOwn waits for a while until this server's own state contains an index.
+func (s *Store) awaitOwn(ctx context.Context, index uint64) {
+	if s.machine.View().Applied() < index {
 		ctx, cancel := context.WithTimeout(ctx, ownWriteWait)
 		defer cancel()
-		_ = r.s.machine.waitApplied(ctx, index)
+		_ = s.machine.waitApplied(ctx, index)
 	}
-	return res, nil
 }
 
 func (r remoteLeader) grant(ctx context.Context, c *mvcc.Command) (registry.Lease, error) {
@@ -153,7 +151,7 @@ func malformed(what string) error {
 
 // handleCalls registers what other servers may ask of this one.
 func (s *Store) handleCalls() {
-	s.port.Handle(methodPropose, s.asLeader(s.handlePropose))
+	s.port.Handle(methodPropose, s.asLeader(s.handleForwarded))
 	s.port.Handle(methodGrant, s.asLeader(s.handleGrant))
 	s.port.Handle(methodKeepAlive, s.asLeader(s.handleKeepAlive))
 	s.port.Handle(methodRemaining, s.asLeader(s.handleRemaining))
@@ -179,12 +177,14 @@ func (s *Store) asLeader(h func(context.Context, localLeader, []byte) ([]byte, e
 			return nil, s.notHere()
 		}
 		b, err := h(ctx, localLeader{s}, req)
-		if errors.Is(err, registry.ErrStopped) {
+		if isStopped(err) {
 			return nil, s.notHere()
 		}
 		return b, err
 	}
 }
+
+func isStopped(err error) bool { return errors.Is(err, registry.ErrStopped) }
 
 // notHere is notLeader for another server, to which it is no news that this one stops.
 func (s *Store) notHere() error {
@@ -210,18 +210,6 @@ func command(req []byte) (*mvcc.Command, error) {
 // answer encodes a write's result after an index at which the state contains it.
 func (s *Store) answer(r *mvcc.Result) []byte {
 	return r.AppendTo(binary.AppendUvarint(nil, s.machine.View().Applied()))
-}
-
-func (s *Store) handlePropose(ctx context.Context, l localLeader, req []byte) ([]byte, error) {
-	c, err := command(req)
-	if err != nil {
-		return nil, err
-	}
-	res, err := l.propose(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return s.answer(&res), nil
 }
 
 func (s *Store) handleGrant(ctx context.Context, l localLeader, req []byte) ([]byte, error) {

@@ -28,7 +28,9 @@ type Store struct {
 	transport *transport
 	machine   *machine
 	raft      *raft.Raft
-	proposer  *proposer
+	proposer  *proposer // of the commands that this server takes as the leader
+	forward   *proposer // of those that it passes on
+	forwarder *forwarder
 	clock     *leaseClock
 	// decisions is a lock, of one slot: held while the leader carries out what it decided about
 	// leases, and while a restore replaces them. A lease must not end by a decision about
@@ -232,12 +234,14 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	s.members.book.raft.Store(s.raft)
 	s.machine.starting.Store(false)
 	s.proposer = newProposer(s.raft, s.machine, cfg.ProposeTimeout, &s.cfg.Hooks, s.notLeader, s.admitCommand)
+	s.forward, s.forwarder = newForward(s)
 	s.poll = newTermPoll(s.port)
 	s.confirmations = newShared(s.confirm)
 	s.remoteReads = newShared(s.askReadIndex)
 	s.handleCalls()
 	s.port.Serve()
 	s.proposer.start()
+	s.forward.start()
 	s.loops.Go(s.followLeadership)
 	s.loops.Go(s.members.run)
 	s.loops.Go(s.trackLeader)
@@ -399,6 +403,7 @@ func (s *Store) supervise() {
 // raft for something before raft, since raft does not answer what it holds when
 // it is shut down; raft before what it writes to.
 func (s *Store) tearDown() error {
+	s.forwarder.stop(s.forward)
 	s.proposer.stop()
 	if s.Err() == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)

@@ -1,0 +1,178 @@
+package raftstore
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"herald/registry"
+	"herald/registry/mvcc"
+)
+
+const (
+	// forwardsInFlight is how many entries may be on their way to the leader.
+	forwardsInFlight = 4
+	// forwardGrace is how long the last of them may take when the store closes.
+	forwardGrace = time.Second
+)
+
+// forwarder is to a follower's proposer what raft is to the leader's: it brings entries
+// to the leader, in one call each, so that many callers share one there, too. An
+// entry is one for the journey only; what its commands share the log with is for the
+// leader's proposer to decide.
+//
+// The request is an entry, as the log has it. The answer is
+//
+//	uvarint  an index at which the state contains all of it
+//	then, for each command, in order:
+//	uvarint  length · 2, + 1 if it failed
+//	bytes    the error or the result
+type forwarder struct {
+	s *Store
+	// ctx ends what is on its way when the store closes.
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func newForward(s *Store) (*proposer, *forwarder) {
+	f := &forwarder{s: s}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	p := newProposer(f, s.machine, s.cfg.ProposeTimeout, &Hooks{}, s.notLeader, func() error { return nil })
+	p.flight = make(chan entryInFlight, forwardsInFlight)
+	p.slots = make(chan struct{}, forwardsInFlight)
+	p.explain = func(err error) error { return err } // it says so itself
+	return p, f
+}
+
+// stop waits for what is on its way.
+func (f *forwarder) stop(p *proposer) {
+	grace := time.AfterFunc(forwardGrace, f.cancel)
+	p.stop()
+	grace.Stop()
+	f.cancel()
+}
+
+// Apply implements raftApplier.
+func (f *forwarder) Apply(entry []byte, _ time.Duration) raft.ApplyFuture {
+	call := &forwarded{done: make(chan struct{})}
+	leads := f.s.leader(f.s.known.Load())
+	r, ok := leads.(remoteLeader)
+	if !ok {
+		// This server leads now, or nobody does: each command is asked again.
+		call.err = fmt.Errorf("%w: the leader has changed", registry.ErrUnavailable)
+		if _, ok := leads.(nobody); ok {
+			call.err = f.s.notLeader()
+		}
+		close(call.done)
+		return call
+	}
+	go func() {
+		defer close(call.done)
+		call.result, call.err = f.send(r, entry)
+	}()
+	return call
+}
+
+func (f *forwarder) send(r remoteLeader, entry []byte) (*entryResult, error) {
+	b, err := r.call(f.ctx, methodPropose, entry)
+	if err != nil {
+		return nil, err
+	}
+	index, results, err := decodeForwarded(b)
+	if err != nil {
+		// The leader has done it: this must not be an error after which it is asked again.
+		return nil, fmt.Errorf("%w: the leader's answer: %v", registry.ErrTimeout, err)
+	}
+	n := 0
+	if err := splitEntry(entry, func(uint64, []byte) error { n++; return nil }); err != nil || n != len(results) {
+		return nil, fmt.Errorf("%w: the leader's answer is for %d commands, not %d", registry.ErrTimeout, len(results), n)
+	}
+	f.s.awaitOwn(f.ctx, index)
+	return &entryResult{results: results}, nil
+}
+
+func decodeForwarded(b []byte) (index uint64, results []mvcc.Result, err error) {
+	index, w := binary.Uvarint(b)
+	if w <= 0 {
+		return 0, nil, malformed("index")
+	}
+	for b = b[w:]; len(b) > 0; {
+		head, w := binary.Uvarint(b)
+		if w <= 0 || head>>1 > uint64(len(b)-w) {
+			return 0, nil, malformed("result")
+		}
+		end := w + int(head>>1)
+		var r mvcc.Result
+		if head&1 != 0 {
+			r.Err = decodeError(b[w:end])
+		} else if r, err = mvcc.DecodeResult(b[w:end]); err != nil {
+			return 0, nil, err
+		}
+		results, b = append(results, r), b[end:]
+	}
+	return index, results, nil
+}
+
+// forwarded is one entry on its way.
+type forwarded struct {
+	done   chan struct{}
+	result *entryResult
+	err    error
+}
+
+// Error implements raft.Future.
+func (c *forwarded) Error() error {
+	<-c.done
+	return c.err
+}
+
+// Response implements raft.ApplyFuture.
+func (c *forwarded) Response() any { return c.result }
+
+// Index implements raft.IndexFuture. Each command has an entry of its own in the log, which
+// nobody asks for.
+func (c *forwarded) Index() uint64 { return 0 }
+
+// handleForwarded takes the commands of another server's clients.
+func (s *Store) handleForwarded(ctx context.Context, l localLeader, req []byte) ([]byte, error) {
+	var commands [][]byte
+	err := splitEntry(req, func(_ uint64, cmd []byte) error {
+		commands = append(commands, cmd)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	pending := make([]*proposal, len(commands))
+	refused := make([]error, len(commands))
+	for i, cmd := range commands {
+		if _, refused[i] = command(cmd); refused[i] == nil {
+			encode := func(b []byte) []byte { return append(b, cmd...) }
+			pending[i], refused[i] = l.proposer.begin(ctx, encode, proposeOptions{limit: l.cfg.MaxRequestBytes})
+		}
+	}
+	results := make([]byte, 0, 64*len(commands))
+	var one []byte
+	for i, pr := range pending {
+		err := refused[i]
+		var res mvcc.Result
+		if err == nil {
+			res, err = l.proposer.await(ctx, pr)
+		}
+		failed := uint64(0)
+		if err != nil {
+			if isStopped(err) {
+				err = s.notHere()
+			}
+			one, failed = encodeError(err), 1
+		} else {
+			one = res.AppendTo(one[:0])
+		}
+		results = binary.AppendUvarint(results, uint64(len(one))<<1|failed)
+		results = append(results, one...)
+	}
+	return append(binary.AppendUvarint(make([]byte, 0, len(results)+binary.MaxVarintLen64), s.machine.View().Applied()), results...), nil
+}
