@@ -86,6 +86,24 @@ func TestSnapshotOfTheClients(t *testing.T) {
 	}
 }
 
+// stalledSnapshots takes as many snapshots as there may be at a time and reads none to its end. They
+// must be too large for connections to take them in. What it returns abandons them.
+func (h *harness) stalledSnapshots() (abandon func()) {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(h.t.Context())
+	for range maxSnapshots {
+		stream, err := pb.NewMaintenanceClient(h.conn).Snapshot(ctx, &pb.SnapshotRequest{})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if err != nil {
+			cancel()
+			h.t.Fatal(err)
+		}
+	}
+	return cancel
+}
+
 // A snapshot that cannot be taken, or that nobody wants any more, leaves nothing behind, and those
 // that wait have their turn.
 func TestSnapshotThatFails(t *testing.T) {
@@ -94,19 +112,8 @@ func TestSnapshotThatFails(t *testing.T) {
 	s := cluster(t, 1, 0)
 	h := openOver(t, s.Memory, s.use)
 	m := pb.NewMaintenanceClient(h.conn)
-	s.archive = strings.Repeat("x", 10<<20) // more than connections take in by themselves
-	var abandoned []context.CancelFunc
-	for range maxSnapshots {
-		ctx, cancel := context.WithCancel(t.Context())
-		abandoned = append(abandoned, cancel)
-		stream, err := m.Snapshot(ctx, &pb.SnapshotRequest{})
-		if err == nil {
-			_, err = stream.Recv()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.archive = strings.Repeat("x", 10<<20)
+	abandon := h.stalledSnapshots()
 	impatient, cancel := context.WithCancel(t.Context())
 	waiting, err := m.Snapshot(impatient, &pb.SnapshotRequest{})
 	if err != nil {
@@ -115,9 +122,7 @@ func TestSnapshotThatFails(t *testing.T) {
 	cancel()
 	_, err = waiting.Recv()
 	wantStatus(t, "one that does not wait", err, codes.Canceled, "")
-	for _, cancel := range abandoned {
-		cancel()
-	}
+	abandon()
 
 	s.archived = func() error { return errors.New("the disk is gone") }
 	stream, err := m.Snapshot(t.Context(), &pb.SnapshotRequest{})
@@ -131,6 +136,28 @@ func TestSnapshotThatFails(t *testing.T) {
 		_, err = stream.Recv()
 	}
 	wantStatus(t, "without a place for it", err, codes.Unknown, "")
+}
+
+// One that waits for its turn does not hold up the end of the door.
+func TestSnapshotThatWaitsWhenTheDoorEnds(t *testing.T) {
+	s := cluster(t, 1, 0)
+	s.archive = strings.Repeat("x", 10<<20)
+	h := openOver(t, s.Memory, s.use)
+	abandon := h.stalledSnapshots()
+	defer abandon()
+	waiting, err := pb.NewMaintenanceClient(h.conn).Snapshot(t.Context(), &pb.SnapshotRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "all are under way", func() bool { return h.door.core.calls.streams.Load() == maxSnapshots+1 })
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.stop() }()
+	_, err = waiting.Recv()
+	wantStatus(t, "the one that waits", err, codes.Unavailable, "etcdserver: server stopped")
+	abandon()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSnapshotWithoutAnOperator(t *testing.T) {
