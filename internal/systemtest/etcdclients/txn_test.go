@@ -33,7 +33,7 @@ func TestTxn(t *testing.T) {
 		{"nested", txn(nil, ops{put("d", "1"), txn(cmps{compare(clientv3.CreateRevision("d"), "=", 0)}, ops{put("e", "was not there")}, ops{put("f", "")})}, nil),
 			"@5 then [put; then [put]]", nil},
 		{"the same key twice", txn(nil, ops{put("a", "1"), put("a", "2")}, nil), "", rpctypes.ErrDuplicateKey},
-		{"put and deleted with a range", txn(nil, ops{put("a", "1"), del("", clientv3.WithFromKey())}, nil), "", rpctypes.ErrDuplicateKey},
+		{"put and deleted with a range", txn(nil, ops{put("a", "1"), del("a", clientv3.WithRange("b"))}, nil), "", rpctypes.ErrDuplicateKey},
 		{"too many", txn(nil, many(129, func(i int) clientv3.Op { return put("k"+strconv.Itoa(i), "") }), nil), "", rpctypes.ErrTooManyOps},
 		{"a lease that is not there", txn(nil, ops{put("a", "lost"), put("b", "", clientv3.WithLease(4711))}, nil), "", rpctypes.ErrLeaseNotFound},
 		{"a revision that is not there", txn(nil, ops{put("a", "lost"), get("a", clientv3.WithRev(99))}, nil), "", rpctypes.ErrFutureRev},
