@@ -14,6 +14,10 @@ const (
 // Event is what one commit did to one key.
 type Event struct {
 	Type EventType
+	// Seq is the event's place among its commit's, from 0, in the order in which the
+	// operations of the transaction first wrote to the keys; a deletion of several keys
+	// goes in key order.
+	Seq uint32
 	// KV is the key after the event. Of a deleted key only Key and ModRevision
 	// (the revision of the deletion) are set.
 	KV KeyValue
@@ -27,7 +31,7 @@ func (e *Event) IsCreate() bool {
 }
 
 // Commit is everything that one transaction did to one space. Events are in
-// key order, at most one for each key.
+// key order, at most one for each key; Event.Seq says what came before what.
 //
 // A Commit is immutable and shared by all who read it.
 type Commit struct {

@@ -336,6 +336,9 @@ func tellCommit(out *strings.Builder, c registry.Commit) {
 		if e.Prev != nil {
 			fmt.Fprintf(out, ", was %s", tellKV(*e.Prev))
 		}
+		if e.Seq != uint32(i) {
+			fmt.Fprintf(out, ", written as number %d", e.Seq)
+		}
 		fmt.Fprintln(out)
 	}
 }

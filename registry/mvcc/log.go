@@ -23,7 +23,15 @@ type slot struct {
 	when  int64 // UnixNano; 0: unknown
 	cause *cause
 	first event
-	rest  *[]event
+	rest  *others
+}
+
+// others are the events of a commit beside the first, by key.
+type others struct {
+	events []event
+	// order is registry.Event.Seq of every event of the commit, the first included; nil
+	// if the operations wrote to the keys in their order, as nearly all do.
+	order []uint32
 }
 
 // cause is who asked for a commit and why. Equal causes are shared.
@@ -77,7 +85,7 @@ func (s *slot) events(yield func(event) bool) {
 	if s.first.rec == nil || !yield(s.first) || s.rest == nil {
 		return
 	}
-	for _, e := range *s.rest {
+	for _, e := range s.rest.events {
 		if !yield(e) {
 			return
 		}
@@ -92,7 +100,7 @@ func (s *slot) len() int {
 	case s.rest == nil:
 		return 1
 	default:
-		return 1 + len(*s.rest)
+		return 1 + len(s.rest.events)
 	}
 }
 
@@ -101,7 +109,7 @@ func (s *slot) event(i int) event {
 	if i == 0 {
 		return s.first
 	}
-	return (*s.rest)[i-1]
+	return s.rest.events[i-1]
 }
 
 func (s *slot) origin() registry.Origin {
@@ -116,10 +124,24 @@ func (s *slot) commit(rev int64) registry.Commit {
 		return c
 	}
 	c.Events = make([]registry.Event, 0, n)
+	order := s.order()
 	for e := range s.events {
-		c.Events = append(c.Events, e.event())
+		ev := e.event()
+		ev.Seq = uint32(len(c.Events))
+		if order != nil {
+			ev.Seq = order[ev.Seq]
+		}
+		c.Events = append(c.Events, ev)
 	}
 	return c
+}
+
+// order is others.order.
+func (s *slot) order() []uint32 {
+	if s.rest == nil {
+		return nil
+	}
+	return s.rest.order
 }
 
 func (e event) event() registry.Event {

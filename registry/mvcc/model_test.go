@@ -56,6 +56,7 @@ type modelTxn struct {
 	m     *model
 	work  [registry.NumSpaces]map[string]registry.KeyValue
 	wrote [registry.NumSpaces]bool
+	order [registry.NumSpaces][]string // the keys written, as they first were
 }
 
 func (m *model) begin() *modelTxn {
@@ -80,9 +81,16 @@ func (t *modelTxn) revisions() (revs registry.Revisions) {
 	return revs
 }
 
+func (t *modelTxn) touch(s registry.Space, key string) {
+	t.wrote[s] = true
+	if !slices.Contains(t.order[s], key) {
+		t.order[s] = append(t.order[s], key)
+	}
+}
+
 func (t *modelTxn) set(s registry.Space, kv registry.KeyValue) {
 	rev := t.m.spaces[s].rev + 1
-	t.wrote[s] = true
+	t.touch(s, kv.Key)
 	cur, ok := t.work[s][kv.Key]
 	switch {
 	case !ok:
@@ -97,7 +105,7 @@ func (t *modelTxn) set(s registry.Space, kv registry.KeyValue) {
 }
 
 func (t *modelTxn) delete(s registry.Space, key string) {
-	t.wrote[s] = true
+	t.touch(s, key)
 	delete(t.work[s], key)
 }
 
@@ -127,6 +135,15 @@ func (t *modelTxn) commit(o registry.Origin) {
 			}
 			c.Events = append(c.Events, ev)
 			s.touched[key] = rev
+		}
+		var order []string
+		for _, key := range t.order[i] {
+			if slices.ContainsFunc(c.Events, func(e registry.Event) bool { return e.KV.Key == key }) {
+				order = append(order, key)
+			}
+		}
+		for j := range c.Events {
+			c.Events[j].Seq = uint32(slices.Index(order, c.Events[j].KV.Key))
 		}
 		s.rev = rev
 		s.states[rev], s.commits[rev] = after, c

@@ -163,11 +163,20 @@ func (e *encoder) commits(s *space, to int64) {
 		b := wire.AppendInt(e.payload[:0], 1, slot.when)
 		b = wire.AppendString(b, 2, slot.cause.who)
 		b = wire.AppendUint(b, 3, uint64(slot.cause.why))
-		e.frame(frameCommit, wire.AppendUint(b, 4, uint64(slot.len())))
+		b = wire.AppendUint(b, 4, uint64(slot.len()))
+		e.frame(frameCommit, wire.AppendBytes(b, 5, packed(slot.order())))
 		for ev := range slot.events {
 			e.event(ev, rev == s.compacted)
 		}
 	}
+}
+
+// packed is numbers as protobuf packs them.
+func packed(numbers []uint32) (b []byte) {
+	for _, n := range numbers {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	return b
 }
 
 // event writes one event; oldest says that it is of the commit at the compaction

@@ -2,7 +2,9 @@ package mvcc
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
+	"slices"
 	"unsafe"
 
 	"herald/registry"
@@ -15,7 +17,7 @@ func (d *decoder) commit(s *space, rev int64) error {
 		return corrupt("space %v: commit %d is missing", s.id, rev)
 	}
 	slot := s.log.append(rev)
-	n, err := d.commitHead(slot)
+	n, order, err := d.commitHead(slot)
 	if err != nil {
 		return err
 	}
@@ -39,15 +41,18 @@ func (d *decoder) commit(s *space, rev int64) error {
 			rest = append(rest, e)
 		}
 	}
+	if order != nil && !isOrder(order, n) {
+		return corrupt("space %v: commit %d: the order of its events is not valid", s.id, rev)
+	}
 	if rest != nil {
-		rest = append(make([]event, 0, len(rest)), rest...)
-		slot.rest = &rest
+		slot.rest = &others{append(make([]event, 0, len(rest)), rest...), order}
 	}
 	return d.next()
 }
 
-// commitHead reads the current frame into slot, and returns how many events follow.
-func (d *decoder) commitHead(slot *slot) (events uint64, err error) {
+// commitHead reads the current frame into slot, and returns how many events follow and their
+// order, which is still to be checked.
+func (d *decoder) commitHead(slot *slot) (events uint64, order []uint32, err error) {
 	var who []byte
 	var why registry.Reason
 	r := wire.NewReader(d.buf)
@@ -61,8 +66,10 @@ func (d *decoder) commitHead(slot *slot) (events uint64, err error) {
 			why = registry.Reason(r.Small(math.MaxUint8))
 		case 4:
 			events = r.Uint()
+		case 5:
+			order = unpacked(r.Bytes())
 		default:
-			return 0, d.unknown(r.Number())
+			return 0, nil, d.unknown(r.Number())
 		}
 	}
 	// Most commits have the cause of the one before.
@@ -70,7 +77,36 @@ func (d *decoder) commitHead(slot *slot) (events uint64, err error) {
 		d.state.cause = d.state.intern(cause{string(who), why})
 	}
 	slot.cause = d.state.cause
-	return events, r.Err()
+	return events, order, r.Err()
+}
+
+// unpacked reads what packed wrote. What is none of that gives a number that is in no order.
+func unpacked(b []byte) []uint32 {
+	numbers := make([]uint32, 0, len(b))
+	for len(b) > 0 {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > math.MaxUint32 {
+			return append(numbers, math.MaxUint32)
+		}
+		numbers, b = append(numbers, uint32(n)), b[size:]
+	}
+	return numbers
+}
+
+// isOrder says that n events can have stood in that order: each place is there once, and
+// not all are where they were, since that is not written down.
+func isOrder(order []uint32, n uint64) bool {
+	if uint64(len(order)) != n || slices.IsSorted(order) {
+		return false
+	}
+	seen := make([]bool, n)
+	for _, at := range order {
+		if uint64(at) >= n || seen[at] {
+			return false
+		}
+		seen[at] = true
+	}
+	return true
 }
 
 // event reads one event of the commit at rev and brings the keys up to it.

@@ -105,6 +105,31 @@ func TestSnapshotDamage(t *testing.T) {
 	}
 }
 
+// An order that events cannot have stood in, or that they would not be written with, is refused
+// also where the checksum is right.
+func TestSnapshotWithAnOrderThatIsNone(t *testing.T) {
+	whole := encode(t, snapshotState(t).View())
+	const valid = "\x2a\x02\x01\x00" // of two events, the second was first
+	if bytes.Count(whole, []byte(valid)) != 1 {
+		t.Fatal("the snapshot has no order, or more than one")
+	}
+	for what, order := range map[string]string{
+		"as they stand":      "\x2a\x02\x00\x01",
+		"one place twice":    "\x2a\x02\x01\x01",
+		"a place too many":   "\x2a\x02\x02\x00",
+		"half a number":      "\x2a\x02\x01\x80",
+		"one number for two": "\x2a\x02\x80\x01",
+	} {
+		b := resum(bytes.Replace(whole, []byte(valid), []byte(order), 1))
+		if _, err := Decode(bytes.NewReader(b)); !errors.Is(err, registry.ErrCorrupt) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := Decode(bytes.NewReader(resum(whole))); err != nil {
+		t.Errorf("as it was written: %v", err)
+	}
+}
+
 func TestSnapshotOfANewerVersion(t *testing.T) {
 	b := append(appendHeader(nil, snapshotFormat+1), "whatever it holds"...)
 	if _, err := Decode(bytes.NewReader(b)); !errors.Is(err, registry.ErrFormat) {

@@ -175,9 +175,7 @@ func (s *State) commitSpace(id registry.Space) {
 	if p.deleted > 0 {
 		p.events = slices.DeleteFunc(p.events, func(e event) bool { return e.prev == nil && e.rec.deleted() })
 	}
-	if !slices.IsSortedFunc(p.events, byKey) {
-		slices.SortFunc(p.events, byKey)
-	}
+	order := sortByKey(p.events)
 	slot := sp.log.append(sp.rev + 1)
 	slot.when, slot.cause = s.when, s.cause
 	for _, e := range p.events {
@@ -187,15 +185,31 @@ func (s *State) commitSpace(id registry.Space) {
 		slot.first = p.events[0]
 	}
 	if len(p.events) > 1 {
-		rest := slices.Clone(p.events[1:])
-		slot.rest = &rest
+		slot.rest = &others{slices.Clone(p.events[1:]), order}
 	}
 	sp.rev++
 	s.swept.events += len(p.events)
 	p.reset()
 }
 
-func byKey(a, b event) int { return strings.Compare(a.key(), b.key()) }
+// sortByKey puts events in order of their keys and returns where each was, nil if all were
+// there already.
+func sortByKey(events []event) []uint32 {
+	byKey := func(a, b event) int { return strings.Compare(a.key(), b.key()) }
+	if slices.IsSortedFunc(events, byKey) {
+		return nil
+	}
+	was := slices.Clone(events)
+	order := make([]uint32, len(events))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return byKey(was[a], was[b]) })
+	for i, at := range order {
+		events[i] = was[at]
+	}
+	return order
+}
 
 // settle brings what is derived from the keys in line with one event.
 func (s *State) settle(id registry.Space, e event) {

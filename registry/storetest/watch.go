@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 
 	"herald/registry"
 )
@@ -132,6 +133,20 @@ var watchCases = []testCase{
 		if prev := commit.Events[0].Prev; prev == nil || string(prev.Value) != "1" {
 			s.Errorf("Prev: got %+v, want what was before the transaction", prev)
 		}
+	}},
+	{"events know the order of the operations", func(s *subject) {
+		for _, key := range []string{"a", "b", "c"} {
+			s.put(key, "1")
+		}
+		w := s.watch(registry.WatchRequest{KeyRange: registry.KeyRange{Start: "b", End: "z"}})
+		s.do(putOp("y", "1"), op(registry.DeleteRequest{KeyRange: registry.KeyRange{Start: "b", End: "d"}}), putOp("x", "1"), putOp("a", "2"))
+		commits := s.next(w, 1)
+		s.equal("by key", showCommits(commits), "5:-b,-c,x=1,y=1")
+		var seqs []uint32
+		for _, e := range commits[0].Events {
+			seqs = append(seqs, e.Seq)
+		}
+		s.equal("Seq", fmt.Sprint(seqs), "[1 2 3 0]")
 	}},
 	{"a failed transaction has none", func(s *subject) {
 		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
