@@ -1,7 +1,9 @@
 package grpcserver
 
 import (
+	"cmp"
 	"hash/maphash"
+	"slices"
 	"sync/atomic"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -50,7 +52,13 @@ type encodedEvents struct {
 // eventsField is the number of a WatchResponse's events.
 const eventsField = 11
 
+// encodeEvents encodes the events of a commit in the order of its operations, as etcd tells
+// them.
 func encodeEvents(events []registry.Event, prevKV bool) *encodedEvents {
+	earlier := func(a, b registry.Event) int { return cmp.Compare(a.Seq, b.Seq) }
+	if !slices.IsSortedFunc(events, earlier) {
+		events = slices.SortedFunc(slices.Values(events), earlier)
+	}
 	size := 0
 	for i := range events {
 		size += fieldHead + sizeEvent(&events[i], prevKV)

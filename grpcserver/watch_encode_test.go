@@ -20,9 +20,11 @@ func mustMarshal(t testing.TB, m proto.Message) []byte {
 	return b
 }
 
+// drawEvents draws the events of a commit, and the messages that stand for them in the order
+// of the operations, without and with what was before.
 func drawEvents(t *rapid.T) (events []registry.Event, messages []*mvccpb.Event, withPrev []*mvccpb.Event) {
 	for range rapid.IntRange(1, 6).Draw(t, "events") {
-		e := registry.Event{KV: drawKV(t)}
+		e := registry.Event{KV: drawKV(t), Seq: uint32(len(events))}
 		m := &mvccpb.Event{Kv: message(&e.KV)}
 		if rapid.Bool().Draw(t, "delete") {
 			e.Type, m.Type = registry.EventDelete, mvccpb.Event_DELETE
@@ -34,7 +36,7 @@ func drawEvents(t *rapid.T) (events []registry.Event, messages []*mvccpb.Event, 
 		}
 		events, messages, withPrev = append(events, e), append(messages, m), append(withPrev, p)
 	}
-	return events, messages, withPrev
+	return rapid.Permutation(events).Draw(t, "by key"), messages, withPrev
 }
 
 // What is put together of encoded events is the message that it stands for.

@@ -25,7 +25,7 @@ const transcripts = "../../../shared/transcripts"
 var differing = regexp.MustCompile(`(?m)^etcd/([a-z0-9-]+) step (\d+)\b`)
 
 // TestEtcdsConversationsGoAsRecorded replays them all against one server. Where it answers
-// otherwise than etcd, the table of the door's README says why, step by step, and has no row too
+// otherwise than etcd, a table in the door's README must say why, step by step, and have no row too
 // many.
 func TestEtcdsConversationsGoAsRecorded(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(transcripts, "etcd", "*.json"))
@@ -72,7 +72,7 @@ func stepName(conversation, step string) string {
 	return fmt.Sprintf("%s step %s", conversation, step)
 }
 
-// explainedSteps reads the README's table of steps that differ: conversation, steps with commas between
+// explainedSteps reads the README's table of steps that differ, if there is one: conversation, steps with commas between
 // them, what differs and why.
 func explainedSteps(t *testing.T, readme string) []string {
 	t.Helper()
@@ -82,7 +82,7 @@ func explainedSteps(t *testing.T, readme string) []string {
 	}
 	_, table, found := strings.Cut(string(b), "\n| Conversation | Step | ")
 	if !found {
-		t.Fatalf("%s has no table with the columns Conversation, Step, and what they differ in", readme)
+		return nil
 	}
 	var steps []string
 	for i, row := range strings.Split(table, "\n") {
