@@ -3,6 +3,7 @@ package grpcserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -170,6 +171,32 @@ func TestLeaseLeases(t *testing.T) {
 	}
 	if !slices.Equal(got, want) || a.Header.GetRevision() != 1 {
 		t.Errorf("leases: %v at %d, want %v at 1", got, a.Header.GetRevision(), want)
+	}
+}
+
+// The leases of agents and of HTTP sessions are none of etcd's clients', however many things are
+// attached to them; one that holds a lock on a key beside its session is one of those.
+func TestLeaseLeasesLeavesOutOtherDoors(t *testing.T) {
+	h := open(t)
+	for id := range registry.LeaseID(4) {
+		grantLease(t, h.store, id+1, registry.NoTTL)
+	}
+	attach := func(p registry.PutRequest) {
+		t.Helper()
+		if _, err := registry.Put(t.Context(), h.store, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range foreignPage {
+		attach(registry.PutRequest{Space: registry.SpaceCatalog, Key: fmt.Sprintf("n/%04d", i), Value: []byte("v")})
+	}
+	attach(registry.PutRequest{Space: registry.SpaceCatalog, Key: "s/last", Lease: 1})
+	attach(registry.PutRequest{Space: registry.SpaceSession, Key: "session", Lease: 2})
+	attach(registry.PutRequest{Key: "locked", Lock: registry.LockAcquire, Holder: 2})
+	attach(registry.PutRequest{Key: "k", Lease: 3})
+	a, err := pb.NewLeaseClient(h.conn).LeaseLeases(t.Context(), &pb.LeaseLeasesRequest{})
+	if err != nil || len(a.Leases) != 2 || a.Leases[0].ID != 3 || a.Leases[1].ID != 4 {
+		t.Errorf("%v, %v, want the leases 3 and 4", a, err)
 	}
 }
 
