@@ -105,7 +105,7 @@ func TestWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(put("a", "1"), put("b", "1"), put("x", "1"))
+	must(put("b", "1"), put("a", "1"), put("x", "1"))
 	must(put("a", "2"))
 	w, err := s.Watch(ctx, registry.WatchRequest{KeyRange: registry.KeyRange{Start: "a", End: "c"}, StartRevision: 2})
 	if err != nil {
@@ -123,6 +123,9 @@ func TestWatch(t *testing.T) {
 		for _, c := range commits {
 			if c.Revision != rev || len(c.Events) != want[0] {
 				t.Fatalf("%+v, want %d events of revision %d", c, want[0], rev)
+			}
+			if rev == 2 && (c.Events[0].KV.Key != "a" || c.Events[0].Seq != 1 || c.Events[1].KV.Key != "b" || c.Events[1].Seq != 0) {
+				t.Errorf("%+v, want a, which was second, and b, which was first", c.Events)
 			}
 			if rev == 4 && (c.Events[0].Type != registry.EventDelete || c.Events[0].Prev == nil || c.Events[0].Prev.ModRevision != 3) {
 				t.Errorf("%+v", c.Events[0])

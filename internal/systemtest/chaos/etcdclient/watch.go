@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,7 +122,8 @@ func (w *watcher) reason(r *clientv3.WatchResponse) error {
 	return said(r.Err())
 }
 
-// commitsOf puts the events of one revision together.
+// commitsOf puts the events of one revision together, by key. Seq counts those that came: what was
+// written outside the watch's range has no place here.
 func commitsOf(events []*clientv3.Event) []registry.Commit {
 	var commits []registry.Commit
 	for _, e := range events {
@@ -136,7 +139,11 @@ func commitsOf(events []*clientv3.Event) []registry.Commit {
 			commits = append(commits, registry.Commit{Revision: ev.KV.ModRevision})
 		}
 		last := &commits[len(commits)-1]
+		ev.Seq = uint32(len(last.Events))
 		last.Events = append(last.Events, ev)
+	}
+	for i := range commits {
+		slices.SortFunc(commits[i].Events, func(a, b registry.Event) int { return strings.Compare(a.KV.Key, b.KV.Key) })
 	}
 	return commits
 }
