@@ -109,6 +109,48 @@ func TestClientWatch(t *testing.T) {
 	}
 }
 
+// The events of a transaction come in the order of its operations: as they happen, from the history,
+// and from the history of a state that was restored.
+func TestClientSeesTheOrderOfOperations(t *testing.T) {
+	h := open(t)
+	c := h.etcdClient()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	wants := func(what string, from clientv3.WatchChan) {
+		t.Helper()
+		var got []string
+		for _, e := range (&clientWatch{t, from}).next().Events {
+			got = append(got, fmt.Sprintf("%v %s", e.Type, e.Kv.Key))
+		}
+		if want := "[PUT z PUT a DELETE d1 DELETE d2 PUT b]"; fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, want %s", what, got, want)
+		}
+	}
+	h.mustTxn(putOp("d1", ""), putOp("d2", ""))
+	live := c.Watch(ctx, "", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	if r := <-live; !r.Created {
+		t.Fatalf("%+v", r)
+	}
+	done, err := c.Txn(ctx).Then(clientv3.OpPut("z", ""), clientv3.OpPut("a", ""), clientv3.OpDelete("d", clientv3.WithPrefix()), clientv3.OpPut("b", "")).Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev := done.Header.Revision
+	wants("as it happens", live)
+	wants("from the history", c.Watch(ctx, "", clientv3.WithPrefix(), clientv3.WithRev(rev)))
+	if _, err := c.Compact(ctx, rev); err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := h.store.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.store.Restore(snapshot); err != nil {
+		t.Fatal(err)
+	}
+	wants("from a restored history", c.Watch(ctx, "", clientv3.WithPrefix(), clientv3.WithRev(rev)))
+}
+
 // A client whose connection breaks goes on where it was: nothing is missing, nothing comes twice.
 func TestClientResumes(t *testing.T) {
 	store := storetest.NewMemory(t)

@@ -263,7 +263,7 @@ func TestWatchFragments(t *testing.T) {
 	write := func() {
 		var ops []registry.Op
 		for i := range 4 {
-			ops = append(ops, putOp(fmt.Sprint("k", i), big))
+			ops = append(ops, putOp(fmt.Sprint("k", 3-i), big))
 		}
 		h.mustTxn(ops...)
 	}
@@ -288,7 +288,7 @@ func TestWatchFragments(t *testing.T) {
 				t.Error("a piece is larger than a request may be")
 			}
 			for _, e := range r.Events {
-				if string(e.Kv.Key) != fmt.Sprint("k", events) || e.Kv.ModRevision != 3 || r.Header.Revision != 3 || e.PrevKv == nil {
+				if string(e.Kv.Key) != fmt.Sprint("k", 3-events) || e.Kv.ModRevision != 3 || r.Header.Revision != 3 || e.PrevKv == nil {
 					t.Fatalf("event %d is of key %s at %d, the header's revision %d", events, e.Kv.Key, e.Kv.ModRevision, r.Header.Revision)
 				}
 				events++

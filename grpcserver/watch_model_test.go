@@ -22,7 +22,7 @@ type recorded struct {
 
 func (m *recorded) revision() int64 { return int64(len(m.commits)) + 1 }
 
-// apply notes a transaction, whose operations are of different keys, in the keys' order.
+// apply notes a transaction, whose operations are of different keys.
 func (m *recorded) apply(ops []registry.Op) {
 	var events []*mvccpb.Event
 	rev := m.revision() + 1
@@ -235,7 +235,7 @@ func TestWatchModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"write": func(rt *rapid.T) {
 				var ops []registry.Op
-				for _, k := range keys {
+				for _, k := range rapid.Permutation(keys).Draw(rt, "keys") {
 					switch rapid.SampledFrom([]string{"", "put", "delete"}).Draw(rt, k) {
 					case "put":
 						ops = append(ops, putOp(k, fmt.Sprint(m.revision())))

@@ -266,3 +266,20 @@ func TestHashAt(t *testing.T) {
 		t.Errorf("no such space: %v", err)
 	}
 }
+
+// TestHashesTellOrders has two states differ in the order of one commit's events alone.
+func TestHashesTellOrders(t *testing.T) {
+	put := func(key string) registry.Op { return registry.Op{Put: &registry.PutRequest{Key: key}} }
+	one, two := New(), New()
+	one.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{put("a"), put("b")}}})
+	two.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{put("b"), put("a")}}})
+	v, w := one.Publish(), two.Publish()
+	if v.Hash() == w.Hash() {
+		t.Error("their hashes are the same")
+	}
+	h1, _, _, err1 := v.HashAt(0, 2)
+	h2, _, _, err2 := w.HashAt(0, 2)
+	if h1 == h2 || err1 != nil || err2 != nil {
+		t.Errorf("their hashes at a revision: %x %v, %x %v", h1, err1, h2, err2)
+	}
+}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"herald/registry"
 )
@@ -140,13 +141,25 @@ var watchCases = []testCase{
 		}
 		w := s.watch(registry.WatchRequest{KeyRange: registry.KeyRange{Start: "b", End: "z"}})
 		s.do(putOp("y", "1"), op(registry.DeleteRequest{KeyRange: registry.KeyRange{Start: "b", End: "d"}}), putOp("x", "1"), putOp("a", "2"))
-		commits := s.next(w, 1)
-		s.equal("by key", showCommits(commits), "5:-b,-c,x=1,y=1")
-		var seqs []uint32
-		for _, e := range commits[0].Events {
-			seqs = append(seqs, e.Seq)
+		for _, tt := range []struct {
+			what string
+			w    registry.Watcher
+			want string
+		}{
+			{"as it happens", w, "-b:1 -c:2 x:3 y:0"},
+			{"from history", s.watch(registry.WatchRequest{KeyRange: registry.All(), StartRevision: 5}), "a:4 -b:1 -c:2 x:3 y:0"},
+			{"deletions alone", s.watch(registry.WatchRequest{KeyRange: registry.All(), StartRevision: 5, SkipPuts: true}), "-b:1 -c:2"},
+		} {
+			var got []string
+			for _, e := range s.next(tt.w, 1)[0].Events {
+				sign := ""
+				if e.Type == registry.EventDelete {
+					sign = "-"
+				}
+				got = append(got, fmt.Sprintf("%s%s:%d", sign, e.KV.Key, e.Seq))
+			}
+			s.equal(tt.what, strings.Join(got, " "), tt.want)
 		}
-		s.equal("Seq", fmt.Sprint(seqs), "[1 2 3 0]")
 	}},
 	{"a failed transaction has none", func(s *subject) {
 		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
