@@ -22,6 +22,12 @@ func TestEtcdctlCluster(t *testing.T) {
 	all := strings.Join(trio.Etcd[:], ",")
 	leader := trio.Leader(0)
 	a, b := process.Others(leader)
+	process.Eventually(t, 20*time.Second, "all listed", func() error { // a moment after they are ready
+		if out := etcdctlPrints(t, all, "member", "list"); strings.Count(out, "http://127.0.0.1:") != 6 {
+			return fmt.Errorf("listed are\n%s", out)
+		}
+		return nil
+	})
 	typeAt(t, all, []typed{
 		{"put k v1", "", "OK\n"},
 		{"member list", "", `/(?m)^([0-9a-f]+, started, herald-\d, http://127\.0\.0\.1:\d+, http://127\.0\.0\.1:\d+, false\n){3}$/`},
