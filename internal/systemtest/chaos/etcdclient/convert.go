@@ -22,8 +22,12 @@ func inRange(r registry.KeyRange) (key string, opts []clientv3.OpOption) {
 }
 
 func rangeOp(r *registry.RangeRequest) (op clientv3.Op, err error) {
-	if r.Space != registry.SpaceKV {
-		return op, unknownHere("space %v", r.Space)
+	taken := registry.RangeRequest{
+		KeyRange: r.KeyRange, Revision: r.Revision, Limit: r.Limit, CountOnly: r.CountOnly, KeysOnly: r.KeysOnly,
+		SkipCount: r.SkipCount, Consistency: r.Consistency,
+	}
+	if *r != taken {
+		return op, unknownHere("such a range: %+v", *r)
 	}
 	key, opts := inRange(r.KeyRange)
 	opts = append(opts, clientv3.WithRev(max(r.Revision, 0)), clientv3.WithLimit(max(r.Limit, 0)))
@@ -40,14 +44,20 @@ func rangeOp(r *registry.RangeRequest) (op clientv3.Op, err error) {
 }
 
 func putOp(p *registry.PutRequest) (op clientv3.Op, err error) {
-	if p.Space != registry.SpaceKV || p.Lock != registry.LockKeep || p.IfChanged || p.Flags != 0 {
+	switch {
+	case p.Space != registry.SpaceKV, p.Lock != registry.LockKeep, p.IfChanged, p.Flags != 0,
+		p.KeepValue, p.KeepLease, p.KeepFlags, p.PrevKV:
 		return op, unknownHere("such a put: %+v", *p)
 	}
-	opts := []clientv3.OpOption{clientv3.WithLease(clientv3.LeaseID(p.Lease))}
-	if p.PrevKV {
-		opts = append(opts, clientv3.WithPrevKV())
+	return clientv3.OpPut(p.Key, string(p.Value), clientv3.WithLease(clientv3.LeaseID(p.Lease))), nil
+}
+
+func deleteOp(d *registry.DeleteRequest) (op clientv3.Op, err error) {
+	if *d != (registry.DeleteRequest{KeyRange: d.KeyRange}) {
+		return op, unknownHere("such a deletion: %+v", *d)
 	}
-	return clientv3.OpPut(p.Key, string(p.Value), opts...), nil
+	key, opts := inRange(d.KeyRange)
+	return clientv3.OpDelete(key, opts...), nil
 }
 
 func txnOps(t *registry.Txn) (compares []clientv3.Cmp, then, otherwise []clientv3.Op, err error) {
@@ -93,8 +103,7 @@ func ops(all []registry.Op) ([]clientv3.Op, error) {
 		case o.Put != nil:
 			op, err = putOp(o.Put)
 		case o.Delete != nil:
-			key, opts := inRange(o.Delete.KeyRange)
-			op = clientv3.OpDelete(key, opts...)
+			op, err = deleteOp(o.Delete)
 		default:
 			err = unknownHere("such an operation")
 		}

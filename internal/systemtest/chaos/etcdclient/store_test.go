@@ -85,6 +85,18 @@ func TestKeys(t *testing.T) {
 			_, err := registry.Put(ctx, s, registry.PutRequest{Key: "a", Lock: registry.LockAcquire, Holder: 1})
 			return err
 		},
+		"a put that keeps the lease": func() error {
+			_, err := registry.Put(ctx, s, registry.PutRequest{Key: "a", KeepLease: true})
+			return err
+		},
+		"a deletion in another space": func() error {
+			_, err := registry.Delete(ctx, s, registry.DeleteRequest{Space: registry.SpaceCatalog, KeyRange: registry.All()})
+			return err
+		},
+		"a range that is sorted": func() error {
+			_, err := s.Range(ctx, registry.RangeRequest{KeyRange: registry.All(), SortTarget: registry.SortByCreate, SortOrder: registry.SortDescend})
+			return err
+		},
 	} {
 		if err := call(); !errors.Is(err, registry.ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
