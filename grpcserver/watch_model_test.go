@@ -200,8 +200,11 @@ func TestWatchModel(t *testing.T) {
 		store := storetest.Open()
 		defer store.Close()
 		h := openOver(t, store)
+		answers := make(chan *pb.WatchResponse, 10_000) // more than there can be
 		defer func() {
 			h.conn.Close()
+			for range answers { // whoever reads the stream after this must be alone
+			}
 			if err := h.stop(); err != nil {
 				rt.Error(err)
 			}
@@ -209,7 +212,6 @@ func TestWatchModel(t *testing.T) {
 		w := h.watch()
 		m := &recorded{keys: map[string]*mvccpb.KeyValue{}}
 		j := &judge{recorded: m, watches: map[int64]*judgedWatch{}}
-		answers := make(chan *pb.WatchResponse, 10_000) // more than there can be
 		go func() {
 			defer close(answers)
 			for {

@@ -11,7 +11,8 @@ import (
 
 func TestPromote(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := strangers(t, 3, 3, nil)
+		// None gets its vote by itself, once there are three.
+		c := strangers(t, 3, 3, func(cfg *Config) { cfg.StabilizationTime = time.Hour })
 		c.one(nil)
 		follower := c.stores[(c.leader()+1)%3]
 		if err := follower.Promote(t.Context(), follower.self()); !errors.Is(err, registry.ErrVoter) {
@@ -20,10 +21,7 @@ func TestPromote(t *testing.T) {
 		if err := follower.Promote(t.Context(), "nobody"); !errors.Is(err, registry.ErrMemberNotFound) {
 			t.Errorf("of a stranger: %v", err)
 		}
-		i := c.add("id-new", func(cfg *Config) { cfg.StabilizationTime = time.Hour })
-		for j := range 3 {
-			c.stores[j].cfg.StabilizationTime = time.Hour
-		}
+		i := c.add("id-new", nil)
 		c.one(map[int]registry.Suffrage{i: registry.NonVoter})
 		settle()
 		if err := follower.Promote(t.Context(), "id-new"); err != nil {
