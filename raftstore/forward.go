@@ -17,6 +17,10 @@ const (
 	forwardsInFlight = 4
 	// forwardGrace is how long the last of them may take when the store closes.
 	forwardGrace = time.Second
+	// keyWeight is how much of an entry a command fills that may return a key. A key is at
+	// most a request long: those of one entry together are well below what a message
+	// between servers may be.
+	keyWeight = 64 << 10
 )
 
 // forwarder is to a follower's proposer what raft is to the leader's: it brings entries
@@ -53,6 +57,37 @@ func (f *forwarder) stop(p *proposer) {
 	p.stop()
 	grace.Stop()
 	f.cancel()
+}
+
+// answerWeight is how much of an entry a transaction fills by what it may return: an answer that
+// is too long for a message is nobody's, though all of the entry was done. One that
+// returns a range fills an entry.
+func answerWeight(t *registry.Txn) (weight int) {
+	if t == nil {
+		return 0
+	}
+	for _, ops := range [...][]registry.Op{t.Then, t.Else} {
+		for i := range ops {
+			switch op := &ops[i]; {
+			case op.Put != nil && op.Put.PrevKV:
+				weight += keyWeight
+			case op.Range != nil && !op.Range.CountOnly:
+				weight += rangeWeight(op.Range.KeyRange)
+			case op.Delete != nil && op.Delete.PrevKV:
+				weight += rangeWeight(op.Delete.KeyRange)
+			case op.Txn != nil:
+				weight += answerWeight(op.Txn)
+			}
+		}
+	}
+	return weight
+}
+
+func rangeWeight(kr registry.KeyRange) int {
+	if kr.IsOne() {
+		return keyWeight
+	}
+	return entryBytes
 }
 
 // Apply implements raftApplier.

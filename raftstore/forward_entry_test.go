@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -60,6 +61,43 @@ func TestForwardedTogether(t *testing.T) {
 		if err != nil || res.Count != writers*2/3 {
 			t.Errorf("%d keys, %v", res.Count, err)
 		}
+	})
+}
+
+// However many ask for much at once, each gets what it asked for: no answer becomes too long
+// for a message.
+func TestForwardedTogetherWithLongAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		l := c.leader()
+		settle()
+		f, leader := c.stores[(l+1)%3], c.stores[l]
+		long := strings.Repeat("v", 1<<20)
+		mustPut(t, leader, "long", long)
+		hold := make(chan struct{})
+		handle := leader.asLeader(leader.handleForwarded)
+		leader.port.Handle(methodPropose, func(ctx context.Context, from peer.Identity, req []byte) ([]byte, error) {
+			<-hold
+			return handle(ctx, from, req)
+		})
+		const writers = 64 // more of it than a message may have
+		var done sync.WaitGroup
+		for i := range writers {
+			done.Go(func() {
+				res, err := f.Txn(t.Context(), registry.Txn{Then: []registry.Op{
+					{Put: &registry.PutRequest{Key: fmt.Sprint("k", i)}},
+					{Range: &registry.RangeRequest{KeyRange: registry.One("long")}},
+				}})
+				if err != nil {
+					t.Errorf("writer %d: %v", i, err)
+				} else if kvs := res.Results[1].Range.KVs; len(kvs) != 1 || len(kvs[0].Value) != len(long) {
+					t.Errorf("writer %d read %d keys", i, len(kvs))
+				}
+			})
+		}
+		synctest.Wait()
+		close(hold)
+		done.Wait()
 	})
 }
 

@@ -37,8 +37,9 @@ const (
 
 // proposal is one command on its way into the log and back.
 type proposal struct {
-	buf   []byte // the encoded command
-	fence uint64
+	buf    []byte // the encoded command
+	fence  uint64
+	weight int // see proposeOptions.weight
 	// after, if set, is called once it is certain whether the command has taken effect,
 	// which may be later than its caller returns. It must not block.
 	after func()
@@ -55,6 +56,8 @@ type proposeOptions struct {
 	fence uint64 // the term the command is for, 0 for any (see entryFormat)
 	limit int    // the largest encoding, in bytes
 	after func() // see proposal.after; may be nil
+	// weight is how many bytes the command fills of its entry beside its own.
+	weight int
 	// patient waits for the outcome until ctx ends, instead of for the store's timeout.
 	patient bool
 }
@@ -173,7 +176,7 @@ func (p *proposer) begin(ctx context.Context, encode func([]byte) []byte, o prop
 		p.discard(pr)
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", registry.ErrTooLarge, n, o.limit)
 	}
-	pr.fence = o.fence
+	pr.fence, pr.weight = o.fence, o.weight
 	pr.state.Store(queued)
 	if !o.patient {
 		pr.timer.Reset(p.timeout)
@@ -293,17 +296,18 @@ func (p *proposer) gather() {
 
 // entry makes an entry of first and of what else is waiting.
 func (p *proposer) entry(first *proposal) ([]*proposal, []byte) {
-	size := 1
+	size, full := 1, 0
 	proposals := make([]*proposal, 0, min(1+len(p.queue), entryCommands))
 	for pr := first; pr != nil; {
 		if pr.state.CompareAndSwap(queued, taken) {
 			proposals = append(proposals, pr)
 			size += len(pr.buf) + commandOverhead
+			full += pr.weight
 		} else {
 			p.end(pr, mvcc.Result{}, nil)
 		}
 		pr = nil
-		if size < entryBytes && len(proposals) < entryCommands {
+		if size+full < entryBytes && len(proposals) < entryCommands {
 			select {
 			case pr = <-p.queue:
 			default:

@@ -61,7 +61,7 @@ func (r remoteLeader) exchange(ctx context.Context, method peer.Method, req []by
 
 // propose sends a client's command with those of others.
 func (r remoteLeader) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
-	return r.s.forward.propose(ctx, c, proposeOptions{limit: r.s.cfg.MaxRequestBytes})
+	return r.s.forward.propose(ctx, c, proposeOptions{limit: r.s.cfg.MaxRequestBytes, weight: answerWeight(c.Txn)})
 }
 
 // result decodes the answer to a write, once this server's own state contains it: its
