@@ -17,6 +17,8 @@ var statuses = []struct {
 	err    error
 	status error
 }{
+	// Whether it took effect is not known, whatever else such an error wraps.
+	{registry.ErrTimeout, rpctypes.ErrGRPCTimeout},
 	{registry.ErrEmptyKey, rpctypes.ErrGRPCEmptyKey},
 	{registry.ErrKeyNotFound, rpctypes.ErrGRPCKeyNotFound},
 	{registry.ErrTooLarge, rpctypes.ErrGRPCRequestTooLarge},
@@ -33,26 +35,29 @@ var statuses = []struct {
 	{registry.ErrNotInSync, rpctypes.ErrGRPCLearnerNotReady},
 	{registry.ErrNoLeader, rpctypes.ErrGRPCNoLeader},
 	{registry.ErrUnavailable, rpctypes.ErrGRPCLeaderChanged},
-	{registry.ErrTimeout, rpctypes.ErrGRPCTimeout},
 	{registry.ErrStopped, rpctypes.ErrGRPCStopped},
 	{context.DeadlineExceeded, rpctypes.ErrGRPCDeadlineExceeded},
 	{context.Canceled, rpctypes.ErrGRPCCanceled},
 }
 
-// statusOf is an error as clients are told it. What is a status already stays as it is.
+// statusOf is an error as clients are told it. What is a status already stays that.
 // An error that etcd has no words for is InvalidArgument if it is the request's, and
 // Unknown otherwise, with its own text.
 func statusOf(err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := status.FromError(err); ok {
-		return err
-	}
 	for i := range statuses {
 		if errors.Is(err, statuses[i].err) {
 			return statuses[i].status
 		}
+	}
+	// One that is a status is told without what wraps it: clients know its text.
+	if its, ok := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err); ok {
+		return its
 	}
 	code := codes.Unknown
 	if errors.Is(err, registry.ErrInvalid) {

@@ -38,6 +38,11 @@ func TestStatusOf(t *testing.T) {
 		{errors.New("unheard of"), codes.Unknown, "herald: outer: unheard of"},
 		// A write that ran into its caller's deadline: whether it takes effect is not known.
 		{fmt.Errorf("%w: %w", registry.ErrTimeout, context.DeadlineExceeded), codes.Unavailable, "etcdserver: request timed out"},
+		// Nor is it of one whose wait something else ended, which has words of its own.
+		{fmt.Errorf("%w: %w", registry.ErrTimeout, registry.ErrNoLeader), codes.Unavailable, "etcdserver: request timed out"},
+		{fmt.Errorf("%w: %w", registry.ErrTimeout, registry.ErrUnavailable), codes.Unavailable, "etcdserver: request timed out"},
+		{fmt.Errorf("%w: %w", registry.ErrTimeout, rpctypes.ErrGRPCStopped), codes.Unavailable, "etcdserver: request timed out"},
+		{rpctypes.ErrGRPCStopped, codes.Unavailable, "etcdserver: server stopped"},
 	} {
 		wantStatus(t, c.err.Error(), statusOf(fmt.Errorf("outer: %w", c.err)), c.code, c.text)
 	}
