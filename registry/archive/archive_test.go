@@ -396,7 +396,7 @@ func TestArchiveOfThreeSpaces(t *testing.T) {
 	if got, want := s.View().Revisions(), (registry.Revisions{3, 2, 1, 1}); got != want {
 		t.Errorf("revisions %v, want %v", got, want)
 	}
-	if _, ok := info.Keys["system"]; ok || info.Keys["kv"] != 1 {
+	if keys, ok := info.Keys["system"]; !ok || keys != 0 || info.Keys["kv"] != 1 {
 		t.Errorf("keys %v", info.Keys)
 	}
 }

@@ -80,11 +80,14 @@ func (a *reader) archive() (*mvcc.State, registry.SnapshotInfo, error) {
 	info.Bytes = state.size
 	info.SHA256 = hex.EncodeToString(state.sum.Sum(nil))
 	is := describe(s.View(), info)
-	// Who wrote it may not have known all the spaces; those are as if never written to.
+	// Who wrote it may not have known all the spaces: those that have no keys are as if it had.
 	for space := range registry.Space(registry.NumSpaces) {
 		if _, known := info.Keys[space.String()]; !known && is.Keys[space.String()] == 0 {
 			info.Revisions[space] = is.Revisions[space]
-			delete(is.Keys, space.String())
+			if info.Keys == nil {
+				info.Keys = map[string]int64{}
+			}
+			info.Keys[space.String()] = 0
 		}
 	}
 	if is.Index != info.Index || is.Revisions != info.Revisions || is.Leases != info.Leases || !maps.Equal(is.Keys, info.Keys) {
