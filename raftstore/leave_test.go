@@ -89,7 +89,7 @@ func TestRemove(t *testing.T) {
 		c.stop(b)
 		settle()
 		err := c.stores[a].Remove(t.Context(), id(a))
-		if !errors.Is(err, registry.ErrMembership) || !strings.Contains(err.Error(), id(b)) {
+		if !errors.Is(err, registry.ErrMembership) || !errors.Is(err, registry.ErrQuorum) || !strings.Contains(err.Error(), id(b)) {
 			t.Errorf("removing one of the last two of three: %v", err)
 		}
 		// The dead one may go, and then another, leader or not.

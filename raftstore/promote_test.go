@@ -1,11 +1,14 @@
 package raftstore
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/raft"
 	"pgregory.net/rapid"
+
+	"herald/registry"
 )
 
 func TestDecide(t *testing.T) {
@@ -138,23 +141,27 @@ func TestMayRemove(t *testing.T) {
 		name string
 		all  []answered
 		id   string
-		ok   bool
+		want error
 	}{
-		{"a stranger", []answered{v("a"), v("b")}, "z", false},
-		{"the last", []answered{v("a")}, "a", false},
-		{"the last that votes", []answered{v("a"), n("b")}, "a", false},
-		{"one without a vote", []answered{v("a"), n("b")}, "b", true},
-		{"one of two", []answered{v("a"), v("b")}, "b", true},
-		{"the living of two", []answered{v("a"), d("b")}, "a", false},
-		{"the dead of two", []answered{v("a"), d("b")}, "b", true},
-		{"a living of three with a dead", []answered{v("a"), v("b"), d("c")}, "b", false},
-		{"a living of three with one whose disk hangs", []answered{v("a"), v("b"), hung}, "b", false},
-		{"the dead of three", []answered{v("a"), v("b"), d("c")}, "c", true},
-		{"a living of four with a dead", []answered{v("a"), v("b"), v("c"), d("d")}, "b", true},
-		{"a dead without a quorum", []answered{v("a"), d("b"), d("c")}, "c", false},
+		{"a stranger", []answered{v("a"), v("b")}, "z", registry.ErrMemberNotFound},
+		{"the last", []answered{v("a")}, "a", registry.ErrMembership},
+		{"the last that votes", []answered{v("a"), n("b")}, "a", registry.ErrMembership},
+		{"one without a vote", []answered{v("a"), n("b")}, "b", nil},
+		{"one of two", []answered{v("a"), v("b")}, "b", nil},
+		{"the living of two", []answered{v("a"), d("b")}, "a", registry.ErrQuorum},
+		{"the dead of two", []answered{v("a"), d("b")}, "b", nil},
+		{"a living of three with a dead", []answered{v("a"), v("b"), d("c")}, "b", registry.ErrQuorum},
+		{"a living of three with one whose disk hangs", []answered{v("a"), v("b"), hung}, "b", registry.ErrQuorum},
+		{"the dead of three", []answered{v("a"), v("b"), d("c")}, "c", nil},
+		{"a living of four with a dead", []answered{v("a"), v("b"), v("c"), d("d")}, "b", nil},
+		{"a dead without a quorum", []answered{v("a"), d("b"), d("c")}, "c", registry.ErrQuorum},
 	} {
-		if err := mayRemove(c.all, c.id); (err == nil) != c.ok {
-			t.Errorf("%s: %v", c.name, err)
+		err := mayRemove(c.all, c.id)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if lost := errors.Is(err, registry.ErrQuorum); lost != (c.want == registry.ErrQuorum) || lost && !errors.Is(err, registry.ErrMembership) {
+			t.Errorf("%s: %v is too much or too little", c.name, err)
 		}
 	}
 }

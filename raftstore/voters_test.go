@@ -2,9 +2,12 @@ package raftstore
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"herald/registry"
 )
@@ -66,12 +69,11 @@ func TestReaddress(t *testing.T) {
 		if got := at(); got != "elsewhere.invalid:7400" {
 			t.Errorf("it is at %s", got)
 		}
-		for name, err := range map[string]error{
-			"nobody": follower.Readdress(t.Context(), "nobody", "a.invalid:1"),
-		} {
-			if !errors.Is(err, registry.ErrMemberNotFound) {
-				t.Errorf("%s: %v", name, err)
-			}
+		if err := follower.Readdress(t.Context(), "nobody", "a.invalid:1"); !errors.Is(err, registry.ErrMemberNotFound) {
+			t.Errorf("of a stranger: %v", err)
+		}
+		if err := follower.Readdress(t.Context(), id, follower.PeerAddress()); !errors.Is(err, registry.ErrMembership) || at() != "elsewhere.invalid:7400" {
+			t.Errorf("to where another is: %v, at %s", err, at())
 		}
 		if err := follower.Readdress(t.Context(), id, "no port"); !errors.Is(err, registry.ErrInvalid) {
 			t.Errorf("an address that is none: %v", err)
@@ -84,6 +86,63 @@ func TestReaddress(t *testing.T) {
 			t.Errorf("it is back, and known at %s, want %s", got, was)
 		}
 	})
+}
+
+// A server that runs knows better than an operator where it is, the leader too.
+func TestReaddressOfALiveServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 2, 2, nil)
+		c.one(nil)
+		l := c.leader()
+		index := c.stores[l].raft.LastIndex()
+		for _, s := range c.stores {
+			if err := c.stores[1-l].Readdress(t.Context(), s.self(), "elsewhere.invalid:7400"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, s := range c.stores {
+			for i, m := range s.Servers() {
+				if m.Address != c.stores[i].PeerAddress() {
+					t.Errorf("%s has %s at %s", s.self(), m.ID, m.Address)
+				}
+			}
+		}
+		if now := c.stores[l].raft.LastIndex(); now != index {
+			t.Errorf("the log has grown from %d to %d", index, now)
+		}
+	})
+}
+
+func TestMayPromote(t *testing.T) {
+	const newest = 5000
+	server := func(s raft.ServerSuffrage, last uint64) answered {
+		return answered{Server: raft.Server{ID: "a", Suffrage: s}, said: description{LastIndex: last}}
+	}
+	hung, mute := server(raft.Nonvoter, newest), server(raft.Nonvoter, 0)
+	hung.said.Lost = true
+	mute.err = fmt.Errorf("%w: busy", registry.ErrUnavailable)
+	for _, c := range []struct {
+		name string
+		all  []answered
+		want error
+	}{
+		{"a stranger", nil, registry.ErrMemberNotFound},
+		{"one that votes", []answered{server(raft.Voter, newest)}, registry.ErrVoter},
+		{"one that has everything", []answered{server(raft.Nonvoter, newest)}, nil},
+		{"one that is ahead of when it was asked", []answered{server(raft.Nonvoter, newest+1)}, nil},
+		{"one that is as far behind as may be", []answered{server(raft.Nonvoter, newest-maxPromoteLag)}, nil},
+		{"one that is too far behind", []answered{server(raft.Nonvoter, newest-maxPromoteLag-1)}, registry.ErrNotInSync},
+		{"one whose disk hangs", []answered{hung}, registry.ErrNotInSync},
+		{"one that does not answer", []answered{mute}, registry.ErrNotInSync},
+	} {
+		err := mayPromote(c.all, "a", newest)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if err != nil && withoutEffect(err) {
+			t.Errorf("%s: %v would be asked again", c.name, err)
+		}
+	}
 }
 
 func TestServersAreKnownWithoutAsking(t *testing.T) {

@@ -33,7 +33,9 @@ type Operator interface {
 	// up for a while. ErrMemberNotFound, ErrVoter, ErrNotInSync.
 	Promote(ctx context.Context, id string) error
 	// Readdress says where a server is, by id, host:port: the others look for it there
-	// until it says otherwise itself. ErrMemberNotFound.
+	// until it says otherwise itself. Nothing changes for one that answers where it is: it has
+	// said so. ErrMemberNotFound; ErrMembership if another server is there; ErrInvalid for
+	// what is no address.
 	Readdress(ctx context.Context, id, address string) error
 
 	// SaveSnapshot writes everything in the store, as an archive that names what it is
