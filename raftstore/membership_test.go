@@ -73,7 +73,11 @@ func (c *cluster) add(id string, adjust func(*Config)) int {
 	cfg.DataDir += id
 	cfg.NodeID, cfg.NodeName, cfg.PeerAddress = id, host(i), host(i)+":7400"
 	cfg.BootstrapExpect = 0
-	cfg.Join = []string{c.configs[len(c.configs)-1].PeerAddress}
+	for j, s := range c.stores {
+		if s != nil { // the last one that runs
+			cfg.Join = []string{c.configs[j].PeerAddress}
+		}
+	}
 	if adjust != nil {
 		adjust(&cfg)
 	}
