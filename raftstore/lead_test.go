@@ -95,7 +95,7 @@ func TestReadIndexThatTakesTooLongIsUnavailable(t *testing.T) {
 		c.isolate(c.leader())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		if _, err := s.handleReadIndex(ctx, localLeader{s}, nil); !errors.Is(err, registry.ErrUnavailable) {
+		if _, err := (localLeader{s}).readIndex(ctx); !errors.Is(err, registry.ErrUnavailable) {
 			t.Errorf("%v, want ErrUnavailable", err)
 		}
 	})

@@ -84,6 +84,35 @@ func (l localLeader) readIndex(ctx context.Context) (uint64, error) {
 	return c.index, l.explainRead(err)
 }
 
+// readIndexFor is readIndex for the reads of another server. That one was in a term when it
+// asked, after those reads had begun: if it votes, this says of it all that confirm would
+// learn by asking it, and of two voters, or three, the two servers are a quorum.
+func (l localLeader) readIndexFor(ctx context.Context, node string, term uint64) (uint64, error) {
+	if ours, ok := l.leads(); ok && term <= ours && l.quorumWith(node) {
+		index := l.raft.CommitIndex()
+		if now, ok := l.leads(); ok && now == ours {
+			return index, nil
+		}
+	}
+	return l.readIndex(ctx)
+}
+
+// quorumWith reports whether this server and another are a majority of the voters, of which
+// both are.
+func (s *Store) quorumWith(node string) bool {
+	voters, votes := 0, 0
+	for _, srv := range s.raft.GetConfiguration().Configuration().Servers {
+		if srv.Suffrage != raft.Voter {
+			continue
+		}
+		voters++
+		if id := string(srv.ID); id == node || id == s.self() {
+			votes++
+		}
+	}
+	return votes == 2 && voters <= 3
+}
+
 // confirmLeader returns once it is certain that this server led at some moment
 // after the call, with the term that it led in.
 func (s *Store) confirmLeader(ctx context.Context) (uint64, error) {

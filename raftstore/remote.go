@@ -134,7 +134,8 @@ func (s *Store) askReadIndex() (uint64, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.HeartbeatTimeout)
 	defer cancel()
-	b, err := r.harmless(ctx, methodReadIndex, nil)
+	// The term is read after all who wait have asked: see readIndexFor.
+	b, err := r.harmless(ctx, methodReadIndex, binary.AppendUvarint(nil, s.raft.CurrentTerm()))
 	if err != nil {
 		return 0, err
 	}
@@ -155,7 +156,7 @@ func (s *Store) handleCalls() {
 	s.port.Handle(methodGrant, s.asLeader(s.handleGrant))
 	s.port.Handle(methodKeepAlive, s.asLeader(s.handleKeepAlive))
 	s.port.Handle(methodRemaining, s.asLeader(s.handleRemaining))
-	s.port.Handle(methodReadIndex, s.asLeader(s.handleReadIndex))
+	s.port.Handle(methodReadIndex, s.handleReadIndex)
 	s.port.HandleStream(methodRestore, s.handleRestore)
 	s.port.HandleInline(methodDescribe, s.handleDescribe)
 	s.port.Handle(methodInvite, s.handleInvite)
@@ -260,10 +261,18 @@ func (s *Store) handleRemaining(ctx context.Context, l localLeader, req []byte) 
 	return binary.AppendVarint(nil, int64(left)), nil
 }
 
-func (s *Store) handleReadIndex(ctx context.Context, l localLeader, _ []byte) ([]byte, error) {
-	index, err := l.readIndex(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return binary.AppendUvarint(nil, index), nil
+// handleReadIndex takes the term of the server that asks, and answers with the index that a read
+// which began before needs.
+func (s *Store) handleReadIndex(ctx context.Context, from peer.Identity, req []byte) ([]byte, error) {
+	return s.asLeader(func(ctx context.Context, l localLeader, req []byte) ([]byte, error) {
+		term, w := binary.Uvarint(req)
+		if w <= 0 {
+			return nil, fmt.Errorf("%w: no term", registry.ErrInvalid)
+		}
+		index, err := l.readIndexFor(ctx, from.Node, term)
+		if err != nil {
+			return nil, err
+		}
+		return binary.AppendUvarint(nil, index), nil
+	})(ctx, from, req)
 }
