@@ -37,7 +37,8 @@ func (u storeUpstream) KeepAlive(ctx context.Context, id registry.LeaseID) (regi
 }
 
 func (u storeUpstream) RevokeLease(ctx context.Context, id registry.LeaseID) error {
-	return u.store.RevokeLease(ctx, id)
+	_, err := u.store.RevokeLease(ctx, id)
+	return err
 }
 
 func (u storeUpstream) Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error {

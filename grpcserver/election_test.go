@@ -78,7 +78,7 @@ func TestElection(t *testing.T) {
 	if r, err := elections.Resign(t.Context(), &electionpb.ResignRequest{Leader: won.Leader}); err != nil || r.Header.Revision != 6 {
 		t.Errorf("resign again: %v, %v", r, err)
 	}
-	if err := h.store.RevokeLease(t.Context(), 0xb); err != nil {
+	if _, err := h.store.RevokeLease(t.Context(), 0xb); err != nil {
 		t.Fatal(err)
 	}
 	_, err = elections.Leader(t.Context(), &electionpb.LeaderRequest{Name: name})
@@ -134,7 +134,7 @@ func TestCampaignOfALeaseThatEnds(t *testing.T) {
 	}
 	<-campaignLater(t.Context(), t, h, "e", "", 1)
 	second := campaignLater(t.Context(), t, h, "e", "", 2)
-	if err := h.store.RevokeLease(t.Context(), 2); err != nil {
+	if _, err := h.store.RevokeLease(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	wantStatus(t, "the second", (<-second).err, codes.Unknown, "election: not leader")
@@ -194,12 +194,12 @@ func TestObserve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.store.RevokeLease(t.Context(), 1); err != nil {
+	if _, err := h.store.RevokeLease(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	<-second
 	sees("e/2", "two", 4)
-	if err := h.store.RevokeLease(t.Context(), 2); err != nil {
+	if _, err := h.store.RevokeLease(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	grantLease(t, h.store, 3, time.Hour)

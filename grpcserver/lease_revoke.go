@@ -13,8 +13,9 @@ func (s *leaseService) LeaseRevoke(ctx context.Context, r *pb.LeaseRevokeRequest
 	if err := s.alarms.refuseChange(); err != nil {
 		return nil, err
 	}
-	if err := s.store.RevokeLease(ctx, registry.LeaseID(r.ID)); err != nil {
+	after, err := s.store.RevokeLease(ctx, registry.LeaseID(r.ID))
+	if err != nil {
 		return nil, err
 	}
-	return &pb.LeaseRevokeResponse{Header: s.headerNow()}, nil
+	return &pb.LeaseRevokeResponse{Header: s.headerAt(after[registry.SpaceKV])}, nil
 }

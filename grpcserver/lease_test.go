@@ -106,6 +106,32 @@ func TestLeaseRevoke(t *testing.T) {
 	}
 }
 
+// lagging is a cluster of which this server has not the newest state.
+type lagging struct {
+	registry.Cluster
+	kv int64
+}
+
+func (l lagging) Status() registry.Status {
+	s := l.Cluster.Status()
+	s.Revisions[registry.SpaceKV] = l.kv
+	return s
+}
+
+// The revision that a revocation is answered with is the one that it made, also by a server
+// whose state does not have it yet.
+func TestLeaseRevokeTellsItsOwnRevision(t *testing.T) {
+	h := open(t, func(_ *Config, host *plugin.Host) { host.Cluster = lagging{host.Cluster, 2} })
+	grantLease(t, h.store, 7, time.Minute)
+	if _, err := registry.Put(t.Context(), h.store, registry.PutRequest{Key: "k", Lease: 7}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := pb.NewLeaseClient(h.conn).LeaseRevoke(t.Context(), &pb.LeaseRevokeRequest{ID: 7})
+	if err != nil || a.Header.Revision != 3 {
+		t.Errorf("revoke: %v, %v; want revision 3", a, err)
+	}
+}
+
 func TestLeaseTimeToLive(t *testing.T) {
 	h := open(t)
 	leases := pb.NewLeaseClient(h.conn)

@@ -105,7 +105,7 @@ func (r *lockRun) step(s lockStep) {
 		_, err := r.locks.Unlock(ctx, &lockpb.UnlockRequest{Key: []byte(key)})
 		r.ok(err)
 	case "revoke":
-		_ = r.store.RevokeLease(ctx, id) // there may be none
+		_, _ = r.store.RevokeLease(ctx, id) // there may be none
 	case "let run out":
 		time.Sleep(40 * time.Second) // leases were granted a minute, at different times
 	case "replace": // another client puts its own key there, as one transaction

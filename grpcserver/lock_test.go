@@ -87,7 +87,7 @@ func TestLock(t *testing.T) {
 		if i%2 == 0 {
 			_, err = locks.Unlock(t.Context(), &lockpb.UnlockRequest{Key: holder})
 		} else {
-			err = h.store.RevokeLease(t.Context(), registry.LeaseID(i+1)*0x1a)
+			_, err = h.store.RevokeLease(t.Context(), registry.LeaseID(i+1)*0x1a)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -147,11 +147,11 @@ func TestLockWaiterWhoseLeaseEnds(t *testing.T) {
 	<-lockLater(t.Context(), t, h, "l", 1)
 	second := lockLater(t.Context(), t, h, "l", 2)
 	third := lockLater(t.Context(), t, h, "l", 3)
-	if err := h.store.RevokeLease(t.Context(), 2); err != nil {
+	if _, err := h.store.RevokeLease(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	wantStatus(t, "the second", (<-second).err, codes.Unknown, "mutex: session is expired")
-	if err := h.store.RevokeLease(t.Context(), 1); err != nil {
+	if _, err := h.store.RevokeLease(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	if r := <-third; r.err != nil {
@@ -246,7 +246,7 @@ func TestLockWithALeaseOfTheDoor(t *testing.T) {
 		if got.answer != nil || got.err != nil {
 			t.Fatalf("after an hour: %v, %v; want it to wait", got.answer, got.err)
 		}
-		if err := m.RevokeLease(t.Context(), 1); err != nil {
+		if _, err := m.RevokeLease(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -234,7 +234,7 @@ func (p *place) leave(ctx context.Context) {
 	defer cancel()
 	var err error
 	if p.own {
-		err = p.store.RevokeLease(ctx, p.lease)
+		_, err = p.store.RevokeLease(ctx, p.lease)
 	} else {
 		_, err = p.remove(ctx, p.key, p.created)
 	}

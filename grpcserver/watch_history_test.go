@@ -311,7 +311,7 @@ func TestWatchSeesALeaseEnd(t *testing.T) {
 		h.mustTxn(registry.Op{Put: &registry.PutRequest{Key: k, Lease: 77}})
 		w.see(fmt.Sprintf("0 @%d: %s=(%d,%d,1)L77", h.revision(), k, h.revision(), h.revision()))
 	}
-	if err := h.store.RevokeLease(context.Background(), 77); err != nil {
+	if _, err := h.store.RevokeLease(context.Background(), 77); err != nil {
 		t.Fatal(err)
 	}
 	w.see("0 @4: -l1(4) -l2(4)")

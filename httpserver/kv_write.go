@@ -182,7 +182,7 @@ func (s *surface) kvLease(ctx context.Context, q *request) (id registry.LeaseID,
 
 // dropLease ends a lease that came to hold nothing. If that fails it ends by itself.
 func (s *surface) dropLease(ctx context.Context, id registry.LeaseID) {
-	if err := s.store.RevokeLease(ctx, id); err != nil {
+	if _, err := s.store.RevokeLease(ctx, id); err != nil {
 		s.log.Warn("a lease that holds nothing is left to run out", "lease", id, "error", err)
 	}
 }

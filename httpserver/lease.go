@@ -45,7 +45,7 @@ func (s *surface) leaseRevoke(q *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.store.RevokeLease(q.caller(registry.ReasonClient), id); err != nil {
+	if _, err := s.store.RevokeLease(q.caller(registry.ReasonClient), id); err != nil {
 		return err
 	}
 	return q.bool(true)

@@ -36,7 +36,7 @@ func TestMemoryLimit(t *testing.T) {
 		if _, err := registry.Delete(t.Context(), s, registry.DeleteRequest{KeyRange: registry.One("k0")}); err != nil {
 			t.Errorf("delete: %v", err)
 		}
-		if err := s.RevokeLease(t.Context(), l.ID); err != nil {
+		if _, err := s.RevokeLease(t.Context(), l.ID); err != nil {
 			t.Errorf("revoke: %v", err)
 		}
 		// And it heals: once history is compacted, a put works again.

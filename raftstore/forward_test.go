@@ -45,8 +45,12 @@ func TestAnyServerTakesAnyRequest(t *testing.T) {
 					t.Errorf("lease by server %d, a second later: %+v, %v", j, l, err)
 				}
 			}
-			if err := s.RevokeLease(t.Context(), lease.ID); err != nil {
-				t.Errorf("revoke by server %d: %v", i, err)
+			leased, err := registry.Put(t.Context(), s, registry.PutRequest{Key: "leased", Lease: lease.ID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if after, err := s.RevokeLease(t.Context(), lease.ID); err != nil || after[registry.SpaceKV] != leased.Revision+1 {
+				t.Errorf("revoke by server %d: %v, %v; want revision %d", i, after, err, leased.Revision+1)
 			}
 			if _, err := c.stores[(i+1)%3].KeepAlive(t.Context(), lease.ID); !errors.Is(err, registry.ErrLeaseNotFound) {
 				t.Errorf("keepalive of a revoked lease: %v", err)

@@ -124,12 +124,15 @@ func (l localLeader) clearCheckpoint(ctx context.Context, term uint64, id regist
 }
 
 // RevokeLease implements registry.Leases.
-func (s *Store) RevokeLease(ctx context.Context, ids ...registry.LeaseID) error {
+func (s *Store) RevokeLease(ctx context.Context, ids ...registry.LeaseID) (registry.Revisions, error) {
 	if err := s.enter(ctx); err != nil || len(ids) == 0 {
-		return err
+		return registry.Revisions{}, err
 	}
-	_, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Revoke: &mvcc.LeaseRevoke{IDs: ids}})
-	return err
+	res, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Revoke: &mvcc.LeaseRevoke{IDs: ids}})
+	if err != nil {
+		return registry.Revisions{}, err
+	}
+	return res.Revisions, nil
 }
 
 // Lease implements registry.Leases.

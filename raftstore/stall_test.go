@@ -128,7 +128,7 @@ func TestRevokeOfNoLeaseWritesNothing(t *testing.T) {
 	s := openReady(t, testConfig(t))
 	mustPut(t, s, "k", "v")
 	before := s.Status().LastIndex
-	if err := s.RevokeLease(t.Context()); err != nil {
+	if _, err := s.RevokeLease(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if after := s.Status().LastIndex; after != before {

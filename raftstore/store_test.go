@@ -169,7 +169,7 @@ func TestClose(t *testing.T) {
 	for name, call := range map[string]func() error{
 		"Grant":     func() error { _, err := s.GrantLease(t.Context(), 1, time.Second); return err },
 		"KeepAlive": func() error { _, err := s.KeepAlive(t.Context(), 1); return err },
-		"Revoke":    func() error { return s.RevokeLease(t.Context(), 1) },
+		"Revoke":    func() error { _, err := s.RevokeLease(t.Context(), 1); return err },
 		"Lease":     func() error { _, err := s.Lease(t.Context(), 1, false); return err },
 		"Compact":   func() error { return s.Compact(t.Context(), registry.SpaceKV, 2) },
 		"Members":   func() error { _, err := s.Members(t.Context()); return err },

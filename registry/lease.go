@@ -47,9 +47,10 @@ type Leases interface {
 	// the lease lives for at least another TTL.
 	KeepAlive(ctx context.Context, id LeaseID) (Lease, error)
 	// RevokeLease ends leases now, each with its keys in one revision of each
-	// space. If any of them is unknown it ends the others and returns
-	// ErrLeaseNotFound.
-	RevokeLease(ctx context.Context, ids ...LeaseID) error
+	// space, and returns where each space stood after that. If any of them is
+	// unknown it ends the others and returns ErrLeaseNotFound. With no ids it does
+	// nothing, and returns no revisions.
+	RevokeLease(ctx context.Context, ids ...LeaseID) (Revisions, error)
 	// Lease describes a lease, with its keys if asked. ErrLeaseNotFound.
 	Lease(ctx context.Context, id LeaseID, keys bool) (Lease, error)
 	// ListLeases returns the ids of all leases, ascending.

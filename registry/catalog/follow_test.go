@@ -86,7 +86,7 @@ func TestFollow(t *testing.T) {
 	if v := at(t, c, r).Service("web"); v.Len() != 2 || v.Instances()[0].Lease != lease.ID {
 		t.Errorf("service %+v", v)
 	}
-	if err := s.RevokeLease(t.Context(), lease.ID); err != nil {
+	if _, err := s.RevokeLease(t.Context(), lease.ID); err != nil {
 		t.Fatal(err)
 	}
 	if x := at(t, c, r+1); x.Service("web").Len() != 1 || x.Node("m") != nil || x.Revision() != r+1 {

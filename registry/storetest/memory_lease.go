@@ -60,23 +60,27 @@ func (m *Memory) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.L
 }
 
 // RevokeLease is part of registry.Leases.
-func (m *Memory) RevokeLease(ctx context.Context, ids ...registry.LeaseID) error {
+func (m *Memory) RevokeLease(ctx context.Context, ids ...registry.LeaseID) (registry.Revisions, error) {
 	if len(ids) == 0 {
-		return nil
+		return registry.Revisions{}, nil
 	}
 	c, err := m.logged(ctx, mvcc.Command{Revoke: &mvcc.LeaseRevoke{IDs: ids}})
 	if err != nil {
-		return err
+		return registry.Revisions{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.refusesLocked(ctx, registry.Linearizable); err != nil {
-		return err
+		return registry.Revisions{}, err
 	}
 	for _, id := range ids {
 		m.leases.remove(id)
 	}
-	return m.applyLocked(&c).Err
+	res := m.applyLocked(&c)
+	if res.Err != nil {
+		return registry.Revisions{}, res.Err
+	}
+	return res.Revisions, nil
 }
 
 // Lease is part of registry.Leases.

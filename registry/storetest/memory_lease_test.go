@@ -130,7 +130,7 @@ func TestOutage(t *testing.T) {
 			"Compact":     func() error { return m.Compact(s.ctx, registry.SpaceKV, 2) },
 			"GrantLease":  func() error { _, err := m.GrantLease(s.ctx, 0, time.Hour); return err },
 			"KeepAlive":   func() error { _, err := m.KeepAlive(s.ctx, id); return err },
-			"RevokeLease": func() error { return m.RevokeLease(s.ctx, id) },
+			"RevokeLease": func() error { _, err := m.RevokeLease(s.ctx, id); return err },
 			"Lease":       func() error { _, err := m.Lease(s.ctx, id, false); return err },
 			"ListLeases":  func() error { _, err := m.ListLeases(s.ctx); return err },
 			"Members":     func() error { _, err := m.Members(s.ctx); return err },

@@ -190,7 +190,7 @@ func (s *subject) grant(ttl time.Duration) registry.LeaseID {
 
 func (s *subject) revoke(ids ...registry.LeaseID) {
 	s.Helper()
-	if err := s.RevokeLease(s.ctx, ids...); err != nil {
+	if _, err := s.RevokeLease(s.ctx, ids...); err != nil {
 		s.Fatalf("RevokeLease(%v): %v", ids, err)
 	}
 }

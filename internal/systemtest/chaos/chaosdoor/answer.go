@@ -37,7 +37,7 @@ func (d *Door) answer(ctx context.Context, req *request) *response {
 	case req.Compact != nil:
 		err = store.Compact(ctx, req.Compact.Space, req.Compact.Revision)
 	case req.Lease != nil:
-		resp.Lease, err = answerLease(ctx, store, req.Lease)
+		resp.Lease, resp.Revisions, err = answerLease(ctx, store, req.Lease)
 	case req.Leases:
 		resp.Leases, err = store.ListLeases(ctx)
 	case req.Status:
@@ -59,18 +59,20 @@ func (d *Door) answer(ctx context.Context, req *request) *response {
 	return &resp
 }
 
-func answerLease(ctx context.Context, s registry.Leases, c *leaseCall) (registry.Lease, error) {
+func answerLease(ctx context.Context, s registry.Leases, c *leaseCall) (l registry.Lease, after registry.Revisions, err error) {
 	switch c.Do {
 	case "grant":
-		return s.GrantLease(ctx, c.ID, c.TTL)
+		l, err = s.GrantLease(ctx, c.ID, c.TTL)
 	case "keepalive":
-		return s.KeepAlive(ctx, c.ID)
+		l, err = s.KeepAlive(ctx, c.ID)
 	case "revoke":
-		return registry.Lease{}, s.RevokeLease(ctx, c.IDs...)
+		after, err = s.RevokeLease(ctx, c.IDs...)
 	case "describe":
-		return s.Lease(ctx, c.ID, c.Keys)
+		l, err = s.Lease(ctx, c.ID, c.Keys)
+	default:
+		err = fmt.Errorf("%w: lease call %q", registry.ErrInvalid, c.Do)
 	}
-	return registry.Lease{}, fmt.Errorf("%w: lease call %q", registry.ErrInvalid, c.Do)
+	return l, after, err
 }
 
 func (d *Door) operate(ctx context.Context, c *operateCall, resp *response) error {

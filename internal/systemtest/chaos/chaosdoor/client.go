@@ -168,32 +168,35 @@ func (c *Client) Compact(ctx context.Context, s registry.Space, rev int64) error
 
 // GrantLease implements registry.Leases.
 func (c *Client) GrantLease(ctx context.Context, id registry.LeaseID, ttl time.Duration) (registry.Lease, error) {
-	return c.lease(ctx, leaseCall{Do: "grant", ID: id, TTL: ttl})
+	resp, err := c.lease(ctx, leaseCall{Do: "grant", ID: id, TTL: ttl})
+	return resp.Lease, err
 }
 
 // KeepAlive implements registry.Leases.
 func (c *Client) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
-	return c.lease(ctx, leaseCall{Do: "keepalive", ID: id})
+	resp, err := c.lease(ctx, leaseCall{Do: "keepalive", ID: id})
+	return resp.Lease, err
 }
 
 // RevokeLease implements registry.Leases.
-func (c *Client) RevokeLease(ctx context.Context, ids ...registry.LeaseID) error {
-	_, err := c.lease(ctx, leaseCall{Do: "revoke", IDs: ids})
-	return err
+func (c *Client) RevokeLease(ctx context.Context, ids ...registry.LeaseID) (registry.Revisions, error) {
+	resp, err := c.lease(ctx, leaseCall{Do: "revoke", IDs: ids})
+	return resp.Revisions, err
 }
 
 // Lease implements registry.Leases.
 func (c *Client) Lease(ctx context.Context, id registry.LeaseID, keys bool) (registry.Lease, error) {
-	l, err := c.lease(ctx, leaseCall{Do: "describe", ID: id, Keys: keys})
-	return l, readOnly(err)
+	resp, err := c.lease(ctx, leaseCall{Do: "describe", ID: id, Keys: keys})
+	return resp.Lease, readOnly(err)
 }
 
-func (c *Client) lease(ctx context.Context, call leaseCall) (registry.Lease, error) {
+// lease returns an empty answer with an error.
+func (c *Client) lease(ctx context.Context, call leaseCall) (*response, error) {
 	resp, err := c.call(ctx, &request{Lease: &call})
 	if err != nil {
-		return registry.Lease{}, err
+		return new(response), err
 	}
-	return resp.Lease, nil
+	return resp, nil
 }
 
 // ListLeases implements registry.Leases.

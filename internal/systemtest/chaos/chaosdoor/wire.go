@@ -58,6 +58,8 @@ type response struct {
 	Txn    registry.TxnResult
 	Lease  registry.Lease
 	Leases []registry.LeaseID
+	// Revisions are where the spaces stood after leases were revoked.
+	Revisions registry.Revisions
 
 	// To is which of a watcher's questions it answers, since a Synced overtakes a Next.
 	To      question

@@ -38,14 +38,17 @@ func (s *Store) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Le
 	return registry.Lease{ID: id, TTL: ttl, Remaining: ttl}, nil
 }
 
-// RevokeLease implements registry.Leases.
-func (s *Store) RevokeLease(ctx context.Context, ids ...registry.LeaseID) error {
+// RevokeLease implements registry.Leases. Of the spaces, etcd's API tells the revision of
+// the users' keys alone.
+func (s *Store) RevokeLease(ctx context.Context, ids ...registry.LeaseID) (after registry.Revisions, err error) {
 	for _, id := range ids {
-		if _, err := s.client.Revoke(ctx, clientv3.LeaseID(id)); err != nil {
-			return said(err)
+		res, err := s.client.Revoke(ctx, clientv3.LeaseID(id))
+		if err != nil {
+			return registry.Revisions{}, said(err)
 		}
+		after[registry.SpaceKV] = res.Header.Revision
 	}
-	return nil
+	return after, nil
 }
 
 // Lease implements registry.Leases.

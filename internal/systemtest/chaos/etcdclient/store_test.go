@@ -194,7 +194,7 @@ func TestLeasesAndMutexes(t *testing.T) {
 			if _, taken, err := m.TryLock(ctx); taken || err != nil {
 				t.Fatalf("it is taken twice (%v)", err)
 			}
-			if err := s.RevokeLease(ctx, ids[0]); err != nil {
+			if _, err := s.RevokeLease(ctx, ids[0]); err != nil {
 				t.Fatal(err)
 			}
 		}

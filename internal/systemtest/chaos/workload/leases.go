@@ -177,7 +177,7 @@ func (l *leaseholder) abandon(ctx context.Context) {
 func (l *leaseholder) revoke(ctx context.Context) {
 	s := l.nextServer()
 	o := history.Leased{Step: history.Revoke}
-	o.Span = l.ask(ctx, s, "store", l.cfg.Patience, func(ctx context.Context) error { return s.Store.RevokeLease(ctx, l.lease) })
+	o.Span = l.ask(ctx, s, "store", l.cfg.Patience, func(ctx context.Context) error { _, err := s.Store.RevokeLease(ctx, l.lease); return err })
 	l.record(o)
 }
 

@@ -246,7 +246,7 @@ func (k *contender) revoke(ctx context.Context) {
 	o := history.Locked{Step: history.Release, Token: k.token}
 	s := k.near()
 	o.Span = k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error {
-		err := s.Store.RevokeLease(ctx, k.lease)
+		_, err := s.Store.RevokeLease(ctx, k.lease)
 		if errors.Is(err, registry.ErrLeaseNotFound) {
 			o.Missed, err = true, nil
 		}
