@@ -34,6 +34,7 @@ func overHTTP(t *testing.T, p *process.Process, path string) (all []kvEntry) {
 // over etcd's: one key, one sequence of revisions.
 func TestOneStoreBehindBothDoors(t *testing.T) {
 	t.Parallel()
+	heraldAlone(t, "Consul's API")
 	p := process.Dev(t)
 	c := connect(t, p.Etcd)
 	watch := c.Watch(t.Context(), "app/db", clientv3.WithPrevKV(), clientv3.WithRev(1))
@@ -105,6 +106,7 @@ func TestOneStoreBehindBothDoors(t *testing.T) {
 // it where it was not granted.
 func TestLeasesAcrossDoors(t *testing.T) {
 	t.Parallel()
+	heraldAlone(t, "leases over HTTP")
 	p := process.Dev(t)
 	c := connect(t, p.Etcd)
 	granted, err := c.Grant(soon(t), 600)

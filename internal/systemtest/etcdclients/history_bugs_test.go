@@ -64,9 +64,9 @@ func TestRevisionAfterACrashInCompaction(t *testing.T) {
 // of its own past.
 func TestReadsOfAFrozenLeader(t *testing.T) {
 	t.Parallel()
-	trio := process.NewTrio(t)
+	trio := three(t)
 	for range 2 {
-		leader := trio.Leader(0)
+		leader := leaderOf(t, trio)
 		a, b := process.Others(leader)
 		old, rest := connect(t, trio.Etcd[leader]), connect(t, trio.Etcd[a], trio.Etcd[b])
 		put(t, old, "k", "before")
@@ -111,7 +111,8 @@ func TestReadsOfAFrozenLeader(t *testing.T) {
 // servers that had compacted already than on those that had not.
 func TestSameHashOnEachServer(t *testing.T) {
 	t.Parallel()
-	trio := process.NewTrio(t)
+	fixedSince34(t, "its servers disagree")
+	trio := three(t)
 	c := connect(t, trio.Etcd[:]...)
 	last := int64(0)
 	refused := 0
@@ -149,7 +150,8 @@ func TestSameHashOnEachServer(t *testing.T) {
 			t.Errorf("%s: hash %d, compacted to %d; %s: hash %d, compacted to %d", process.Name(0), first.Hash, first.CompactRevision, process.Name(i), h.Hash, h.CompactRevision)
 		}
 	}
-	if _, err := c.HashKV(soon(t), trio.Etcd[0], last-3); !errors.Is(err, rpctypes.ErrCompacted) {
+	// etcd remembers the hashes of the revisions that it has compacted to; this was none.
+	if _, err := c.HashKV(soon(t), trio.Etcd[0], last-4); !errors.Is(err, rpctypes.ErrCompacted) {
 		t.Errorf("the hash of what is compacted: %v", err)
 	}
 	t.Logf("%d transactions read what was compacted", refused)

@@ -10,14 +10,12 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/namespace"
-
-	"herald/internal/systemtest/process"
 )
 
 // TestKV is a history of every option that puts, gets and deletes have.
 func TestKV(t *testing.T) {
 	t.Parallel()
-	c := connect(t, process.Dev(t).Etcd)
+	c := connect(t, one(t).Etcd)
 	if _, err := c.Grant(soon(t), 1000); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +107,7 @@ func TestKV(t *testing.T) {
 // TestKVInANamespace puts a prefix before all keys of a client, and off those that come back.
 func TestKVInANamespace(t *testing.T) {
 	t.Parallel()
-	c := connect(t, process.Dev(t).Etcd)
+	c := connect(t, one(t).Etcd)
 	kv, watch, lease := namespace.NewKV(c.KV, "ns/"), namespace.NewWatcher(c.Watcher, "ns/"), namespace.NewLease(c.Lease, "ns/")
 	seen := watch.Watch(t.Context(), "", clientv3.WithPrefix(), clientv3.WithRev(2))
 	put(t, c, "other", "0")

@@ -21,7 +21,7 @@ import (
 // the name resolves to. The service is the door's own.
 func TestNaming(t *testing.T) {
 	t.Parallel()
-	registry, one, two := process.Dev(t), process.Dev(t), process.Dev(t)
+	registry, one, two := one(t), one(t), one(t)
 	for name, p := range map[string]*process.Process{"one": one, "two": two} {
 		put(t, connect(t, p.Etcd), "name", name)
 	}

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"herald/internal/systemtest/process"
 )
 
 // TestNpmEtcd3 runs a program with npm's etcd3, of the version that npm/package-lock.json pins.
@@ -31,7 +29,7 @@ func TestNpmEtcd3(t *testing.T) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-	p := process.Dev(t)
+	p := one(t)
 	program := exec.CommandContext(soon(t), "node", "history.js", p.Etcd)
 	program.Dir = dir
 	out, err := program.CombinedOutput()

@@ -16,18 +16,6 @@ import (
 	"herald/internal/systemtest/process"
 )
 
-// server starts one server that can be started again on the same data and ports.
-func server(t *testing.T) (p *process.Process, again func() *process.Process) {
-	t.Helper()
-	free, dir := process.FreeAddresses(t, 3), t.TempDir()
-	again = func() *process.Process {
-		t.Helper()
-		return process.Start(t, "server", "--data-dir", dir, "--bootstrap-expect", "1", "--node-address", "127.0.0.1", "--peer-address", free[0],
-			"--http-address", free[1], "--etcd-address", free[2], "--dns-address", "127.0.0.1:0")
-	}
-	return again(), again
-}
-
 // record is what a client knows of what it and a watch beside it have seen.
 type record struct {
 	t      *testing.T
@@ -151,11 +139,11 @@ func TestWatchGoesOnAfterACrash(t *testing.T) {
 // TestWatchGoesOnWithoutItsLeader kills the leader of three under writes, each time another.
 func TestWatchGoesOnWithoutItsLeader(t *testing.T) {
 	t.Parallel()
-	trio := process.NewTrio(t)
+	trio := three(t)
 	r := keepWriting(t, connect(t, trio.Etcd[:]...))
 	for range 3 {
 		r.goesOn(50, "with three servers")
-		leader := trio.Leader(0)
+		leader := leaderOf(t, trio)
 		trio.Servers[leader].Kill()
 		r.goesOn(50, "without "+process.Name(leader))
 		trio.Restart(leader)

@@ -9,8 +9,6 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"herald/internal/systemtest/process"
 )
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
@@ -18,7 +16,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // TestTxn is a history of transactions.
 func TestTxn(t *testing.T) {
 	t.Parallel()
-	c := connect(t, process.Dev(t).Etcd)
+	c := connect(t, one(t).Etcd)
 	get, put, del, txn := clientv3.OpGet, clientv3.OpPut, clientv3.OpDelete, clientv3.OpTxn
 	type cmps = []clientv3.Cmp
 	type ops = []clientv3.Op
@@ -86,7 +84,7 @@ func join(n int, one string) string {
 // TestCompact is what is left of the past, and what is said of what is not.
 func TestCompact(t *testing.T) {
 	t.Parallel()
-	c := connect(t, process.Dev(t).Etcd)
+	c := connect(t, one(t).Etcd)
 	for _, value := range []string{"2", "3", "4", "5"} {
 		put(t, c, "k", value)
 	}

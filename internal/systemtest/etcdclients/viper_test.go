@@ -7,8 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"herald/internal/systemtest/process"
 )
 
 // TestViper has a program with viper's remote provider read its configuration from a key, over
@@ -21,10 +19,14 @@ func TestViper(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	p := process.Dev(t)
+	p := one(t)
 	c := connect(t, p.Etcd)
 	const key = "config/app.yaml"
-	for provider, endpoint := range map[string]string{"etcd3": "http://" + p.Etcd, "consul": p.HTTP} {
+	providers := map[string]string{"etcd3": "http://" + p.Etcd, "consul": p.HTTP}
+	if realEtcd != nil {
+		delete(providers, "consul")
+	}
+	for provider, endpoint := range providers {
 		put(t, c, key, "database:\n  host: db-1\n  port: 5432\n")
 		cmd := exec.CommandContext(t.Context(), program, provider, endpoint, key)
 		in, err := cmd.StdinPipe()

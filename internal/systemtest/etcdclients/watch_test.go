@@ -11,8 +11,6 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"herald/internal/systemtest/process"
 )
 
 // nextResponse is a watch's next response, which comes soon.
@@ -52,7 +50,7 @@ func showEvent(e *clientv3.Event) string {
 // TestWatch has many watches on one stream see the same history, each what it asked for.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	c := connect(t, process.Dev(t).Etcd)
+	c := connect(t, one(t).Etcd)
 	before := put(t, c, "k/a", "1") // 2
 	watches := []struct {
 		what string
@@ -105,7 +103,7 @@ func TestWatch(t *testing.T) {
 func TestManyWatches(t *testing.T) {
 	t.Parallel()
 	const each = 500
-	p := process.Dev(t)
+	p := one(t)
 	clients := []*clientv3.Client{connect(t, p.Etcd), connect(t, p.Etcd)}
 	var own, all []clientv3.WatchChan
 	for i, c := range clients {
@@ -145,7 +143,7 @@ func TestManyWatches(t *testing.T) {
 // TestWatchProgress has an idle watch be told where it stands, unasked.
 func TestWatchProgress(t *testing.T) {
 	t.Parallel()
-	c := connect(t, process.Dev(t, "--etcd-watch-progress-interval", "1s").Etcd)
+	c := connect(t, oneWithProgress(t).Etcd)
 	watch := c.Watch(t.Context(), "quiet", clientv3.WithProgressNotify())
 	put(t, c, "other", "1")
 	for r := nextResponse(t, watch); r.Header.Revision != 2; r = nextResponse(t, watch) {
@@ -159,7 +157,7 @@ func TestWatchProgress(t *testing.T) {
 // in fragments that clientv3 puts together where the watch asked for them, and in one message elsewhere.
 func TestWatchOfLargeRevisions(t *testing.T) {
 	t.Parallel()
-	c := connect(t, process.Dev(t).Etcd)
+	c := connect(t, one(t).Etcd)
 	const keys = 6
 	value := strings.Repeat("x", 512<<10)
 	for i := range keys {

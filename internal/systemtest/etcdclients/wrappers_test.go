@@ -21,7 +21,7 @@ import (
 // TestLeasing has two clients that keep what they own: who writes what another keeps takes it away first.
 func TestLeasing(t *testing.T) {
 	t.Parallel()
-	p := process.Dev(t)
+	p := one(t)
 	c := connect(t, p.Etcd)
 	put(t, c, "k", "1")
 	open := func() clientv3.KV {
@@ -63,7 +63,7 @@ func TestLeasing(t *testing.T) {
 // says so rather than go back.
 func TestOrdering(t *testing.T) {
 	t.Parallel()
-	ahead, behind := process.Dev(t), process.Dev(t)
+	ahead, behind := one(t), one(t)
 	put(t, connect(t, ahead.Etcd), "k", "1")
 	put(t, connect(t, ahead.Etcd), "k", "2")
 	c := connect(t, ahead.Etcd)
@@ -84,7 +84,7 @@ func TestOrdering(t *testing.T) {
 // TestMirror copies what there is, and then what happens.
 func TestMirror(t *testing.T) {
 	t.Parallel()
-	c := connect(t, process.Dev(t).Etcd)
+	c := connect(t, one(t).Etcd)
 	const base = 2500 // more than twice what the mirror asks for at once
 	for n := 0; n < base; n += 100 {
 		if _, err := c.Txn(soon(t)).Then(many(100, func(i int) clientv3.Op { return clientv3.OpPut(fmt.Sprintf("k/%04d", n+i), "v") })...).Commit(); err != nil {
@@ -119,7 +119,7 @@ func TestMirror(t *testing.T) {
 // TestSync gives a client one address of three: it asks for the others, and goes on without the first.
 func TestSync(t *testing.T) {
 	t.Parallel()
-	trio := process.NewTrio(t)
+	trio := three(t)
 	asked := connect(t, trio.Etcd[0])
 	auto := connectWith(t, clientv3.Config{Endpoints: trio.Etcd[:1], AutoSyncInterval: 100 * time.Millisecond})
 	var want []string

@@ -3,7 +3,6 @@
 package process
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -17,16 +16,18 @@ import (
 	"time"
 )
 
-// Process is a herald that runs, or has run.
+// Process is a server that runs, or has run: herald, or etcd.
 type Process struct {
-	// HTTP, DNS and Etcd are where its doors listen, host:port. They do not change.
+	// HTTP, DNS and Etcd are where its doors listen, host:port. They do not change. A real
+	// etcd has Etcd alone.
 	HTTP, DNS, Etcd string
 
-	t    *testing.T
-	cmd  *exec.Cmd
-	log  *Buffer
-	done chan struct{} // closed once it has exited
-	err  error         // how, after done
+	t     *testing.T
+	cmd   *exec.Cmd
+	ready string // URL that answers with 200 once it is ready
+	log   *Buffer
+	done  chan struct{} // closed once it has exited
+	err   error         // how, after done
 }
 
 // Buffer collects what a process prints. Its methods may be called by several goroutines.
@@ -67,75 +68,90 @@ func Start(t *testing.T, args ...string) *Process {
 // Launch starts herald and waits until it listens. Nobody says that it is ready.
 func Launch(t *testing.T, args ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, cmd: Command(args...), log: &Buffer{}, done: make(chan struct{})}
-	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+t.TempDir()) // what a killed dev node leaves
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd.Stderr = p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := Command(args...)
+	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir()) // what a killed dev node leaves
+	p := &Process{t: t, cmd: cmd}
 	listening := make(chan struct{})
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		defer func() {
-			select {
-			case <-listening:
-			default:
-				close(listening)
-			}
-		}()
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			fmt.Fprintln(p.log, lines.Text())
-			switch f := strings.Fields(lines.Text()); {
-			case len(f) > 1 && f[0] == "http": // the last of the doors
-				p.HTTP = strings.TrimSuffix(f[1], "/tcp")
-				close(listening)
-				io.Copy(p.log, out)
-				return
-			case len(f) > 1 && f[0] == "etcd":
-				p.Etcd = strings.TrimSuffix(f[1], "/tcp")
-			case len(f) > 1 && f[0] == "dns":
-				p.DNS = strings.TrimSuffix(strings.TrimSuffix(f[1], "/udp"), "/tcp")
-			}
-		}
-	}()
-	go func() {
-		<-read
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}()
-	t.Cleanup(func() {
-		p.Kill()
-		if t.Failed() {
-			t.Logf("herald %s printed:\n%s", strings.Join(args, " "), p.log)
-		}
-	})
-	<-listening
-	if p.HTTP == "" {
-		<-p.done
+	p.run(&announcement{p: p, whole: listening})
+	select {
+	case <-listening:
+	case <-p.done:
 		t.Fatalf("herald %s did not start: %v\n%s", strings.Join(args, " "), p.err, p.log)
 	}
+	p.ready = p.URL("/readyz")
 	return p
 }
 
-// AwaitReady waits until /readyz of the HTTP door says that the process is ready, and fails the
+// run starts the process, to be ended with the test. What it prints goes to its log, and to
+// out as well, whose Write never fails.
+func (p *Process) run(out io.Writer) {
+	p.t.Helper()
+	p.log, p.done = &Buffer{}, make(chan struct{})
+	p.cmd.Stdout, p.cmd.Stderr = io.MultiWriter(p.log, out), p.log
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	p.t.Cleanup(func() {
+		p.Kill()
+		if p.t.Failed() {
+			p.t.Logf("%s printed:\n%s", strings.Join(p.cmd.Args, " "), p.log)
+		}
+	})
+}
+
+// announcement hears from the first lines that herald prints where its doors listen. What comes after
+// the last of them, http, is not its business.
+type announcement struct {
+	p     *Process
+	line  []byte
+	whole chan<- struct{} // closed by the last, and nil then
+}
+
+// Write is called by one goroutine at a time.
+func (a *announcement) Write(b []byte) (int, error) {
+	a.line = append(a.line, b...)
+	for a.whole != nil {
+		line, rest, ended := bytes.Cut(a.line, []byte("\n"))
+		if !ended {
+			return len(b), nil
+		}
+		a.line = rest
+		f := strings.Fields(string(line))
+		if len(f) < 2 {
+			continue
+		}
+		switch address := strings.TrimSuffix(strings.TrimSuffix(f[1], "/udp"), "/tcp"); f[0] {
+		case "etcd":
+			a.p.Etcd = address
+		case "dns":
+			a.p.DNS = address
+		case "http":
+			a.p.HTTP = address
+			close(a.whole)
+			a.whole = nil
+		}
+	}
+	a.line = nil
+	return len(b), nil
+}
+
+// AwaitReady waits until the process says to probes that it is ready, and fails the
 // test if that takes more than 20 s.
 func (p *Process) AwaitReady() {
 	p.t.Helper()
 	hasty := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	Eventually(p.t, 20*time.Second, "ready", func() error {
-		resp, err := hasty.Get(p.URL("/readyz"))
+		resp, err := hasty.Get(p.ready)
 		if err != nil {
 			return err
 		}
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("/readyz of %s answered %s", p.HTTP, resp.Status)
+			return fmt.Errorf("%s answered %s", p.ready, resp.Status)
 		}
 		return nil
 	})

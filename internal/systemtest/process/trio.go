@@ -21,20 +21,32 @@ type Trio struct {
 	HTTP, Peers, Etcd [3]string
 	Servers           [3]*Process
 
-	t    *testing.T
-	dir  string
-	args []string
+	t      *testing.T
+	launch func(i int) *Process
 }
 
 // NewTrio starts three servers that know nothing of a cluster yet, with args beside what makes
 // them one, and waits until they are.
 func NewTrio(t *testing.T, args ...string) *Trio {
 	t.Helper()
-	c := &Trio{t: t, dir: t.TempDir(), args: args}
-	free := FreeAddresses(t, 9)
+	c := &Trio{t: t}
+	free, dir := FreeAddresses(t, 9), t.TempDir()
 	copy(c.HTTP[:], free[:3])
 	copy(c.Peers[:], free[3:6])
 	copy(c.Etcd[:], free[6:])
+	c.launch = func(i int) *Process {
+		return Launch(t, append([]string{"server", "--node-name", Name(i), "--node-address", "127.0.0.1", "--data-dir", filepath.Join(dir, Name(i)),
+			"--peer-address", c.Peers[i], "--http-address", c.HTTP[i], "--dns-address", "127.0.0.1:0", "--etcd-address", c.Etcd[i],
+			"--bootstrap-expect", "3", "--join", strings.Join(c.Peers[:], ","), "--raft-segment-bytes", "4194304", "--raft-stabilization-time", "1s"},
+			args...)...)
+	}
+	c.start()
+	return c
+}
+
+// start starts all three, and waits until each is ready.
+func (c *Trio) start() {
+	c.t.Helper()
 	var wg sync.WaitGroup
 	for i := range c.Servers {
 		wg.Go(func() { c.Servers[i] = c.launch(i) })
@@ -42,18 +54,10 @@ func NewTrio(t *testing.T, args ...string) *Trio {
 	wg.Wait()
 	for _, p := range c.Servers {
 		if p == nil {
-			t.FailNow()
+			c.t.FailNow()
 		}
 		p.AwaitReady()
 	}
-	return c
-}
-
-func (c *Trio) launch(i int) *Process {
-	return Launch(c.t, append([]string{"server", "--node-name", Name(i), "--node-address", "127.0.0.1", "--data-dir", filepath.Join(c.dir, Name(i)),
-		"--peer-address", c.Peers[i], "--http-address", c.HTTP[i], "--dns-address", "127.0.0.1:0", "--etcd-address", c.Etcd[i],
-		"--bootstrap-expect", "3", "--join", strings.Join(c.Peers[:], ","), "--raft-segment-bytes", "4194304", "--raft-stabilization-time", "1s"},
-		c.args...)...)
 }
 
 // Restart starts a server again whose process has ended, and waits until it is ready.
