@@ -125,6 +125,9 @@ func (f *forwarder) send(r remoteLeader, entry []byte) (*entryResult, error) {
 	if err := splitEntry(entry, func(uint64, []byte) error { n++; return nil }); err != nil || n != len(results) {
 		return nil, fmt.Errorf("%w: the leader's answer is for %d commands, not %d", registry.ErrTimeout, len(results), n)
 	}
+	for i := range results {
+		f.s.acknowledged.note(results[i].Revisions)
+	}
 	f.s.awaitOwn(f.ctx, index)
 	return &entryResult{results: results}, nil
 }

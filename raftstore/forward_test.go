@@ -315,6 +315,49 @@ func TestFollowerWithAFullDisk(t *testing.T) {
 	})
 }
 
+// A follower that acknowledges what its state does not contain yet does not go back behind that:
+// what its client watches from then on begins after it, and so does what it says of the present.
+func TestFollowerStartsAfterWhatItAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, full := clusterWithADisk(t)
+		f := (c.leader() + 1) % 3
+		s := c.stores[f]
+		mustPut(t, s, "before", "v")
+		full.Store(c.configs[f].DataDir)
+		settle()
+		var rev int64
+		for i := range 3 {
+			rev = mustPut(t, s, "acknowledged", fmt.Sprint(i))
+		}
+		if behind := s.machine.View().Revision(registry.SpaceKV); behind >= rev {
+			t.Fatalf("the follower is at %d already", behind)
+		}
+		if now := s.Status().Revisions[registry.SpaceKV]; now != rev {
+			t.Errorf("it says that revision %d is current, having acknowledged %d", now, rev)
+		}
+		w, err := s.Watch(t.Context(), registry.WatchRequest{KeyRange: registry.All()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if w.StartedAt() != rev {
+			t.Errorf("a watch of what comes next started at %d, want %d", w.StartedAt(), rev)
+		}
+		elsewhere, err := s.Watch(t.Context(), registry.WatchRequest{Space: registry.SpaceSession, KeyRange: registry.All()})
+		if err != nil || elsewhere.StartedAt() != 1 {
+			t.Errorf("a watch of another space: %v, %v", elsewhere, err)
+		}
+		defer elsewhere.Close()
+		full.Store("")
+		time.Sleep(20 * time.Second) // raft backs off
+		mustPut(t, s, "after", "v")
+		commits, err := w.Next(t.Context())
+		if err != nil || len(commits) != 1 || commits[0].Revision != rev+1 || commits[0].Events[0].KV.Key != "after" {
+			t.Errorf("it saw %+v, %v; want what came after revision %d", commits, err, rev)
+		}
+	})
+}
+
 // A follower whose disk is full while its leader replaces the end of its log catches up all the
 // same when there is space: it has not given up the old end without having taken the new one.
 func TestConflictingTailOnAFullDisk(t *testing.T) {

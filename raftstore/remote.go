@@ -17,8 +17,9 @@ import (
 // errLeaderChanged ends calls to a server that no longer leads.
 var errLeaderChanged = errors.New("the leader has changed")
 
-// ownWriteWait bounds how long an acknowledged write of a follower's client waits for the
-// follower's own state to contain it.
+// ownWriteWait bounds how long a write of a follower's client waits for the follower's own state
+// to contain it before it is acknowledged all the same: a follower that lags, whose disk
+// is full or hangs, holds nobody up.
 const ownWriteWait = 200 * time.Millisecond
 
 // remoteLeader is another server that leads.

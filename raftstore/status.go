@@ -19,7 +19,7 @@ func (s *Store) Status() registry.Status {
 		LastIndex: s.raft.LastIndex(),
 		Committed: s.raft.CommitIndex(),
 		Applied:   v.Applied(),
-		Revisions: v.Revisions(),
+		Revisions: s.revisions(),
 		Bytes:     v.Size().Memory(),
 	}
 	if s.yielded.Load() { // raft waits for the disk, and hears of nobody

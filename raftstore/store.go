@@ -47,6 +47,7 @@ type Store struct {
 	poll          *termPoll
 	confirmations *shared[confirmation]
 	remoteReads   *shared[uint64]
+	acknowledged  acknowledged
 	notices       commitNotices
 	published     chan struct{} // machine.published
 
@@ -451,12 +452,4 @@ func (s *Store) Compact(ctx context.Context, space registry.Space, rev int64) er
 	}
 	_, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Compact: &mvcc.Compact{Space: space, Revision: rev}})
 	return err
-}
-
-// Watch implements registry.Store.
-func (s *Store) Watch(ctx context.Context, r registry.WatchRequest) (registry.Watcher, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	return s.machine.hub.Watch(ctx, r)
 }

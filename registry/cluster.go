@@ -86,7 +86,9 @@ type Status struct {
 	// once since it started.
 	Ready bool `json:"ready"`
 	// Bytes is about how much memory the state takes, history included.
-	Bytes     int64     `json:"bytes"`
+	Bytes int64 `json:"bytes"`
+	// Revisions is where each space stands as far as this server knows. Its state may be
+	// behind that if it has acknowledged a write which the leader did on its behalf.
 	Revisions Revisions `json:"revisions"`
 }
 
