@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"herald/registry"
@@ -122,79 +121,5 @@ var leaseCases = []testCase{
 		s.isError("Lease", err, registry.ErrLeaseNotFound)
 		_, err = s.KeepAlive(s.ctx, 1)
 		s.isError("KeepAlive", err, registry.ErrLeaseNotFound)
-	}},
-}
-
-// expiryCases are leases that run out. They wait for real seconds, and share them.
-var expiryCases = []testCase{
-	{"by its time to live, never early", func(s *subject) {
-		const ttl = 500 * time.Millisecond
-		w := s.watch(registry.WatchRequest{KeyRange: registry.Prefix("dies/")})
-		started := time.Now()
-		id := s.grant(ttl)
-		for _, key := range []string{"dies/a", "dies/b"} {
-			s.putAs(registry.PutRequest{Key: key, Lease: id})
-		}
-		s.putAs(registry.PutRequest{Key: "stays/locked", Lock: registry.LockAcquire, Holder: id})
-		s.sees(w, "2:dies/a= 3:dies/b=")
-		end := s.next(w, 1)[0]
-		if took := time.Since(started); took < ttl {
-			s.Errorf("ended after %v, before its time to live of %v", took, ttl)
-		}
-		s.equal("its keys", showCommits([]registry.Commit{end}), "5:-dies/a,-dies/b")
-		s.equal("Why", end.Origin.Why, registry.ReasonLeaseEnd)
-		_, err := s.KeepAlive(s.ctx, id)
-		s.isError("KeepAlive afterwards", err, registry.ErrLeaseNotFound)
-		s.equal("the lock it held", s.mustGet("stays/locked").Lock, registry.Lock{Count: 1})
-	}},
-	{"kept alive it lives", func(s *subject) {
-		const ttl = 1500 * time.Millisecond
-		id := s.grant(ttl)
-		s.putAs(registry.PutRequest{Key: "a", Lease: id})
-		w := s.watch(registry.WatchRequest{KeyRange: registry.One("a")})
-		var renewed time.Time
-		tick := time.NewTicker(ttl / 6)
-		defer tick.Stop()
-		for range 9 {
-			<-tick.C
-			renewed = time.Now()
-			l, err := s.KeepAlive(s.ctx, id)
-			if err != nil {
-				s.Fatalf("KeepAlive: %v", err)
-			}
-			if l.TTL != ttl || l.Remaining <= 0 || l.Remaining > ttl {
-				s.Errorf("KeepAlive: got %+v", l)
-			}
-		}
-		s.sees(w, "3:-a")
-		if took := time.Since(renewed); took < ttl {
-			s.Errorf("ended %v after its last keepalive, before its time to live of %v", took, ttl)
-		}
-	}},
-	{"many at once", func(s *subject) {
-		const leases = 100
-		w := s.watch(registry.WatchRequest{KeyRange: registry.All(), SkipPuts: true})
-		var granting sync.WaitGroup
-		for range leases {
-			granting.Go(func() {
-				l, err := s.GrantLease(s.ctx, 0, 500*time.Millisecond)
-				if err != nil {
-					s.Errorf("GrantLease: %v", err)
-					return
-				}
-				// It may have ended by now, on a machine that is very busy.
-				_, _ = registry.Put(s.ctx, s, registry.PutRequest{Key: "last", Lease: l.ID})
-			})
-		}
-		forever := s.grant(registry.NoTTL)
-		granting.Wait()
-		s.next(w, 1)
-		s.eventually("only the lease without end is left", func() bool {
-			ids, err := s.ListLeases(s.ctx)
-			if err != nil {
-				s.Fatalf("ListLeases: %v", err)
-			}
-			return len(ids) == 1 && ids[0] == forever
-		})
 	}},
 }
