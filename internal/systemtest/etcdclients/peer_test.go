@@ -78,6 +78,15 @@ func oneWithProgress(t *testing.T) *process.Process {
 	return process.Dev(t, "--etcd-watch-progress-interval", "1s")
 }
 
+// oneWithTLS starts a single server that speaks TLS, and wants of its clients what the authority has signed.
+func oneWithTLS(t *testing.T, cert, key, authority string) *process.Process {
+	t.Helper()
+	if realEtcd != nil {
+		return realEtcd.OneWithTLS(t, cert, key, authority)
+	}
+	return process.Dev(t, "--etcd-cert-file", cert, "--etcd-key-file", key, "--etcd-client-ca-file", authority)
+}
+
 // server starts a single server that can be started again on the same data and ports.
 func server(t *testing.T) (p *process.Process, again func() *process.Process) {
 	t.Helper()
@@ -100,6 +109,15 @@ func three(t *testing.T) *process.Trio {
 		return realEtcd.Trio(t)
 	}
 	return process.NewTrio(t)
+}
+
+// threeWithLearners is three, of which a learner that joins gets no vote but by an operator's word.
+func threeWithLearners(t *testing.T) *process.Trio {
+	t.Helper()
+	if realEtcd != nil {
+		return realEtcd.Trio(t)
+	}
+	return process.NewTrio(t, "--raft-stabilization-time", "1h")
 }
 
 // leaderOf is the one of three that leads, once one of those that answer says that it does.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"testing"
 )
 
@@ -17,19 +18,28 @@ const (
 	lastPort  = 32000
 )
 
-// FreeAddresses returns n different loopback addresses that nobody listens on.
+// given are the ports that tests have been told to use. One that is free now may be that of a server which
+// another test is about to start, or has killed.
+var given sync.Map
+
+// FreeAddresses returns n different loopback addresses that nobody listens on, and that it has not
+// returned before.
 func FreeAddresses(t *testing.T, n int) []string {
 	t.Helper()
 	var all []string
 	for tries := 0; len(all) < n; tries++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort)))
-		if err != nil {
-			if tries > 100*n {
-				t.Fatalf("no free ports: %v", err)
-			}
+		if tries > 100*n {
+			t.Fatal("no free ports")
+		}
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if _, taken := given.LoadOrStore(port, true); taken {
 			continue
 		}
-		defer l.Close() // all at the end, so that all differ
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		l.Close()
 		all = append(all, l.Addr().String())
 	}
 	return all

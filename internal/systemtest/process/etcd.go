@@ -25,6 +25,22 @@ func (e Etcd) One(t *testing.T, set ...string) *Process {
 	return p
 }
 
+// OneWithTLS starts a single etcd that speaks TLS, and wants of its clients what the authority has signed. All
+// are files. It tells of its health on another port, as it does not have to speak TLS there.
+func (e Etcd) OneWithTLS(t *testing.T, cert, key, authority string) *Process {
+	t.Helper()
+	free, dir := FreeAddresses(t, 3), t.TempDir()
+	door := "https://" + free[0]
+	cmd := e.command("--name", Name(0), "--data-dir", dir, "--listen-client-urls", door, "--advertise-client-urls", door,
+		"--listen-peer-urls", "http://"+free[1], "--initial-advertise-peer-urls", "http://"+free[1], "--initial-cluster", Name(0)+"=http://"+free[1],
+		"--cert-file", cert, "--key-file", key, "--trusted-ca-file", authority, "--client-cert-auth",
+		"--listen-metrics-urls", "http://"+free[2])
+	p := &Process{t: t, cmd: cmd, Etcd: free[0], ready: "http://" + free[2] + "/health"}
+	p.run(io.Discard)
+	p.AwaitReady()
+	return p
+}
+
 // Server is One, and what starts it again on the same data and addresses.
 func (e Etcd) Server(t *testing.T, set ...string) (p *Process, again func() *Process) {
 	t.Helper()
@@ -47,6 +63,13 @@ func (e Etcd) Trio(t *testing.T, set ...string) *Trio {
 	copy(c.Etcd[:], free[:3])
 	copy(c.Peers[:], free[3:])
 	c.launch = func(i int) *Process { return e.launch(t, dir, c.Etcd[:], c.Peers[:], i, set) }
+	c.fourth = func() (string, func() *Process) {
+		free := FreeAddresses(t, 2)
+		doors, peers := append(c.Etcd[:], free[0]), append(c.Peers[:], free[1])
+		return free[1], func() *Process {
+			return e.launch(t, dir, doors, peers, 3, append(set, "ETCD_INITIAL_CLUSTER_STATE=existing"))
+		}
+	}
 	c.start()
 	return c
 }
@@ -58,17 +81,23 @@ func (e Etcd) launch(t *testing.T, dir string, doors, peers []string, i int, set
 	for j, p := range peers {
 		members = append(members, fmt.Sprintf("%s=http://%s", Name(j), p))
 	}
-	cmd := exec.Command(e.Binary, "--name", Name(i), "--data-dir", filepath.Join(dir, Name(i)),
+	cmd := e.command("--name", Name(i), "--data-dir", filepath.Join(dir, Name(i)),
 		"--listen-client-urls", "http://"+doors[i], "--advertise-client-urls", "http://"+doors[i],
 		"--listen-peer-urls", "http://"+peers[i], "--initial-advertise-peer-urls", "http://"+peers[i],
-		"--initial-cluster", strings.Join(members, ","), "--logger", "zap", "--log-level", "warn")
+		"--initial-cluster", strings.Join(members, ","))
+	cmd.Env = append(cmd.Env, set...)
+	p := &Process{t: t, cmd: cmd, Etcd: doors[i], ready: "http://" + doors[i] + "/health"}
+	p.run(io.Discard)
+	return p
+}
+
+// command prepares etcd, which says what is wrong and nothing else, without the ETCD_ variables of the environment.
+func (e Etcd) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(e.Binary, append(args, "--logger", "zap", "--log-level", "warn")...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "ETCD_") {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(cmd.Env, set...)
-	p := &Process{t: t, cmd: cmd, Etcd: doors[i], ready: "http://" + doors[i] + "/health"}
-	p.run(io.Discard)
-	return p
+	return cmd
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ type Trio struct {
 
 	t      *testing.T
 	launch func(i int) *Process
+	fourth func() (peer string, launch func() *Process)
 }
 
 // NewTrio starts three servers that know nothing of a cluster yet, with args beside what makes
@@ -40,6 +42,14 @@ func NewTrio(t *testing.T, args ...string) *Trio {
 			"--bootstrap-expect", "3", "--join", strings.Join(c.Peers[:], ","), "--raft-segment-bytes", "4194304", "--raft-stabilization-time", "1s"},
 			args...)...)
 	}
+	c.fourth = func() (string, func() *Process) {
+		free := FreeAddresses(t, 3)
+		return free[0], func() *Process {
+			return Launch(t, append([]string{"server", "--node-name", Name(3), "--node-address", "127.0.0.1", "--data-dir", filepath.Join(dir, Name(3)),
+				"--peer-address", free[0], "--http-address", free[1], "--dns-address", "127.0.0.1:0", "--etcd-address", free[2],
+				"--join", strings.Join(c.Peers[:], ","), "--raft-stabilization-time", "1s"}, args...)...)
+		}
+	}
 	c.start()
 	return c
 }
@@ -52,20 +62,28 @@ func (c *Trio) start() {
 		wg.Go(func() { c.Servers[i] = c.launch(i) })
 	}
 	wg.Wait()
+	if slices.Contains(c.Servers[:], nil) {
+		c.t.FailNow() // its launch said why
+	}
 	for _, p := range c.Servers {
-		if p == nil {
-			c.t.FailNow()
-		}
 		p.AwaitReady()
 	}
 }
 
-// Restart starts a server again whose process has ended, and waits until it is ready.
-func (c *Trio) Restart(i int) {
+// Restart starts servers again whose processes have ended, and waits until they are ready.
+func (c *Trio) Restart(all ...int) {
 	c.t.Helper()
-	c.Servers[i] = c.launch(i)
-	c.Servers[i].AwaitReady()
+	for _, i := range all {
+		c.Servers[i] = c.launch(i)
+	}
+	for _, i := range all {
+		c.Servers[i].AwaitReady()
+	}
 }
+
+// Fourth is a server beside the three that does not run yet: where the others will reach it, and
+// what starts it as one that joins them. Nobody says that it is ready, nor that it has joined.
+func (c *Trio) Fourth() (peer string, launch func() *Process) { return c.fourth() }
 
 // Name is what the server at i is called.
 func Name(i int) string { return fmt.Sprintf("herald-%d", i+1) }
