@@ -215,8 +215,9 @@ func (m *model) revoke(c *Command) (res Result) {
 		t := m.begin()
 		for i := range t.work {
 			s := registry.Space(i)
-			for key, kv := range m.now(s) {
-				switch {
+			now := m.now(s)
+			for _, key := range slices.Sorted(maps.Keys(now)) {
+				switch kv := now[key]; {
 				case kv.Lease == id:
 					t.delete(s, key)
 				case kv.Lock.Holder == id:
