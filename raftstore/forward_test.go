@@ -55,6 +55,14 @@ func TestAnyServerTakesAnyRequest(t *testing.T) {
 			if _, err := c.stores[(i+1)%3].KeepAlive(t.Context(), lease.ID); !errors.Is(err, registry.ErrLeaseNotFound) {
 				t.Errorf("keepalive of a revoked lease: %v", err)
 			}
+			// What a transaction that writes finds in the past is in its answer.
+			past, err := s.Txn(t.Context(), registry.Txn{Then: []registry.Op{
+				{Put: &registry.PutRequest{Key: key, Value: []byte("new")}},
+				{Range: &registry.RangeRequest{KeyRange: registry.One(key), Revision: rev}},
+			}})
+			if err != nil || len(past.Results[1].Range.KVs) != 1 || string(past.Results[1].Range.KVs[0].Value) != "v" {
+				t.Errorf("a read of the past within a transaction by server %d: %+v, %v", i, past, err)
+			}
 			// An error of the state machine keeps what it says.
 			_, err = registry.Put(t.Context(), s, registry.PutRequest{Key: "k", Lease: 99})
 			if !errors.Is(err, registry.ErrLeaseNotFound) {

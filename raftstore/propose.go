@@ -238,6 +238,7 @@ func (p *proposer) enqueueSlowly(ctx context.Context, pr *proposal) error {
 func (p *proposer) take(pr *proposal) (mvcc.Result, error) {
 	r, err := pr.result, pr.err
 	p.recycle(pr)
+	r.Complete() // here, since it may take long: nobody else waits for this caller
 	return r, err
 }
 

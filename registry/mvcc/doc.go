@@ -98,7 +98,8 @@
 //	Range, old revision      as Get, and log(h/8192) for each of k and of the keys written since within it
 //	LastChange               O(keys of the range, live and remembered)
 //	put, delete of a key     O(log n), and copying the path once per publication
-//	transaction              the sum of its operations; undoing it as much
+//	transaction              the sum of its operations but for its reads of old revisions, which
+//	                         Result.Complete does; undoing it as much
 //	end of a lease           O(keys of the lease · log n)
 //	Compact                  O(1), and 64 + 2e events swept by each Apply after it
 //	Publish                  O(1)

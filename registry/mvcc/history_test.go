@@ -104,6 +104,7 @@ func (h *teller) apply(c Command) Result {
 	res := h.state.Apply(&decoded)
 	h.state.SetApplied(h.index)
 	h.state.Publish()
+	res.Complete()
 	return res
 }
 

@@ -13,7 +13,8 @@ import (
 // event on it after that revision found there; a key that no event followed is as
 // it is now. So writing keeps nothing for such reads: the log alone costs nothing to
 // search until somebody does. Then its chunks, which never change once they are full,
-// get an index by key each, and many of them together one more.
+// get an index by key each, and many of them together one more. Only who reads a view does
+// that: a transaction that writes leaves it to whoever answers for it (see late.go).
 
 // chunk is a stretch of the log, and what readers have made of it.
 type chunk struct {
@@ -109,17 +110,7 @@ func (s *space) runsAfter(kr registry.KeyRange, rev int64, yield func(stretch) b
 		}
 	}
 	slices.SortFunc(newest, inOrder)
-	if !yield(newest) || s.open == nil {
-		return
-	}
-	open := make(stretch, 0, len(s.open.events))
-	for _, e := range s.open.events {
-		if kr.Contains(e.key()) {
-			open = append(open, e)
-		}
-	}
-	slices.SortFunc(open, inOrder)
-	yield(open)
+	yield(newest)
 }
 
 // getAt returns the record of key as of rev, or nil.

@@ -114,6 +114,7 @@ func TestReadsAcrossTheLog(t *testing.T) {
 	if res.Err != nil {
 		t.Fatal(res.Err)
 	}
+	res.Complete()
 	if got := res.Txn.Results[3].Range.KVs; !slices.EqualFunc(got, was.KVs, func(a, b registry.KeyValue) bool {
 		return a.Key == b.Key && a.ModRevision == b.ModRevision
 	}) {

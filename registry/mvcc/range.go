@@ -36,38 +36,31 @@ func invalidSpace(s registry.Space) error {
 	return fmt.Errorf("%w: there is no %v", registry.ErrInvalid, s)
 }
 
-// read answers a valid range request. current is the revision that the result
-// shows as the space's, newest the highest that the request may name; they
-// differ inside a transaction that has written.
-func (s *space) read(r *registry.RangeRequest, current, newest int64) (registry.RangeResult, error) {
-	res := registry.RangeResult{Revision: current}
-	if r.Revision > 0 {
-		if err := s.readable(r.Revision, newest); err != nil {
-			return registry.RangeResult{}, err
-		}
-	}
+// readNow fills in the answer to a valid range request from the live keys.
+func (s *space) readNow(r *registry.RangeRequest, res *registry.RangeResult) {
 	if r.WithLastChange {
 		res.LastChange = s.lastChange(r.KeyRange)
 	}
-	// At the newest revision the live keys are the answer, unless this transaction
-	// has changed them.
-	old := r.Revision > 0 && (r.Revision < newest || current != newest)
-	if r.IsOne() && !old {
-		s.readOne(r, &res)
-		return res, nil
+	if r.IsOne() {
+		s.readOne(r, res)
+		return
 	}
-	p := picker{req: r, res: &res}
-	switch {
-	case old:
-		s.pickAt(&p)
-	case p.sorts() && r.SortTarget == registry.SortByKey && r.SortOrder == registry.SortDescend:
+	p := picker{req: r, res: res}
+	if p.sorts() && r.SortTarget == registry.SortByKey && r.SortOrder == registry.SortDescend {
 		p.inOrder = true
 		s.pickLive(&p, s.scanDown)
-	default:
+	} else {
 		s.pickLive(&p, s.scan)
 	}
 	p.finish()
-	return res, nil
+}
+
+// readAt fills in the answer to a valid range request for a revision that can be read. No
+// transaction may be under way.
+func (s *space) readAt(r *registry.RangeRequest, res *registry.RangeResult) {
+	p := picker{req: r, res: res}
+	s.pickAt(&p)
+	p.finish()
 }
 
 // readOne is read for one live key, which needs no picking.

@@ -27,9 +27,6 @@ type space struct {
 	keys *cow.Map[string, *record]
 	// log are the commits, which say what was before them: see past.go.
 	log commitLog
-	// open is what the transaction under way has written, which keys has already; nil
-	// in a view.
-	open *pending
 	// dead remembers when keys that do not exist were deleted, also after their
 	// tombstones were compacted; deadFloor is the highest revision forgotten.
 	dead      *cow.Map[string, int64]

@@ -24,8 +24,9 @@ type State struct {
 	graves  [registry.NumSpaces]graveyard
 	swept   sweeper
 
-	// changed says what differs from the published view.
+	// changed says what differs from the view that was frozen last.
 	changed change
+	frozen  *View
 	view    atomic.Pointer[View]
 
 	// Of the command under way.
@@ -62,7 +63,6 @@ func New() *State {
 	}
 	for id := range s.spaces {
 		s.spaces[id] = newSpace(registry.Space(id))
-		s.spaces[id].open = &s.pending[id]
 		s.graves[id] = newGraveyard()
 	}
 	s.Publish()
@@ -75,7 +75,8 @@ type Result struct {
 	// were not there, while the others have ended. It wraps the errors of package
 	// registry.
 	Err error
-	// Txn is what a transaction did.
+	// Txn is what a transaction did. Its ranges at an old revision are empty until
+	// Complete is called.
 	Txn *registry.TxnResult
 	// Lease is what was granted.
 	Lease registry.Lease
@@ -83,6 +84,8 @@ type Result struct {
 	Missing []registry.LeaseID
 	// Revisions is where each space stood after the command.
 	Revisions registry.Revisions
+
+	late *late
 }
 
 // Apply executes one command, and does a bounded piece of the upkeep that
@@ -135,6 +138,9 @@ func (s *State) txn(t *registry.Txn, data []byte) Result {
 		return Result{Err: err}
 	}
 	s.commit()
+	if r.late != nil {
+		return Result{Txn: res, late: &late{s.freeze(), r.late}}
+	}
 	return Result{Txn: res}
 }
 
@@ -171,14 +177,21 @@ func (s *State) View() *View { return s.view.Load() }
 // Publish freezes the state as it is and makes that its View. It takes constant
 // time; what the writer changes afterwards, it copies first.
 func (s *State) Publish() *View {
+	v := s.freeze()
+	s.view.Store(v)
+	return v
+}
+
+// freeze makes a view of the state as it is.
+func (s *State) freeze() *View {
 	v := &View{image: s.image, unswept: s.unswept()}
-	old := s.view.Load()
+	old := s.frozen
 	if old == nil {
 		old, s.changed = v, ^change(0)
 	}
 	for id := range v.spaces {
 		to, from := &v.spaces[id], &old.spaces[id]
-		to.keys, to.dead, to.open = from.keys, from.dead, nil
+		to.keys, to.dead = from.keys, from.dead
 		if s.changed&(keysChanged<<id) != 0 {
 			to.keys = s.spaces[id].keys.Copy()
 		}
@@ -194,6 +207,6 @@ func (s *State) Publish() *View {
 		v.holds = s.holds.Copy()
 	}
 	s.changed = 0
-	s.view.Store(v)
+	s.frozen = v
 	return v
 }

@@ -117,6 +117,7 @@ type run struct {
 	state   *State // nil when it only reads
 	choices []bool
 	data    []byte // Command.data
+	late    []lateRange
 }
 
 // present is a space's revision with the transaction's writes so far.
@@ -178,11 +179,8 @@ func (r *run) op(i int, op *registry.Op, res *registry.OpResult) error {
 		res.Delete = new(registry.DeleteResult)
 		r.delete(op.Delete, res.Delete)
 	case op.Range != nil:
-		got, err := r.read(op.Range)
-		if err != nil {
-			return err
-		}
-		res.Range = &got
+		res.Range = new(registry.RangeResult)
+		return r.read(op.Range, res.Range)
 	case op.Txn != nil:
 		got, err := r.txn(op.Txn)
 		if err != nil {
@@ -201,14 +199,29 @@ func (r *run) op(i int, op *registry.Op, res *registry.OpResult) error {
 	return nil
 }
 
-func (r *run) read(q *registry.RangeRequest) (registry.RangeResult, error) {
+func (r *run) read(q *registry.RangeRequest, res *registry.RangeResult) error {
 	s := &r.image.spaces[q.Space]
-	now := r.present(s.id)
-	got, err := s.read(q, now, s.rev)
-	if err == nil && q.WithLastChange && r.state != nil && r.state.pending[s.id].deletedIn(q.KeyRange) {
-		got.LastChange = now // dead keys are not noted before the commit
+	res.Revision = r.present(s.id)
+	if q.Revision > 0 {
+		if err := s.readable(q.Revision, s.rev); err != nil {
+			return err
+		}
+		// At the newest revision the live keys are the answer, unless this transaction
+		// has changed them.
+		if q.Revision < res.Revision {
+			if r.state == nil {
+				s.readAt(q, res)
+			} else {
+				r.late = append(r.late, lateRange{*q, res})
+			}
+			return nil
+		}
 	}
-	return got, err
+	s.readNow(q, res)
+	if q.WithLastChange && r.state != nil && r.state.pending[s.id].deletedIn(q.KeyRange) {
+		res.LastChange = res.Revision // dead keys are not noted before the commit
+	}
+	return nil
 }
 
 func (r *run) put(p *registry.PutRequest, res *registry.PutResult) error {

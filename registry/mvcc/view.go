@@ -43,8 +43,11 @@ func (v *View) Range(r registry.RangeRequest) (registry.RangeResult, error) {
 	if err := validateRange(&r); err != nil {
 		return registry.RangeResult{}, err
 	}
-	s := &v.spaces[r.Space]
-	return s.read(&r, s.rev, s.rev)
+	var res registry.RangeResult
+	if err := (&run{image: &v.image}).read(&r, &res); err != nil {
+		return registry.RangeResult{}, err
+	}
+	return res, nil
 }
 
 // Get reads one key as it is now.

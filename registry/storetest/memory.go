@@ -149,12 +149,18 @@ func (m *Memory) propose(ctx context.Context, c mvcc.Command) (mvcc.Result, erro
 	if err != nil {
 		return mvcc.Result{}, err
 	}
+	res, err := m.apply(ctx, &logged)
+	res.Complete()
+	return res, err
+}
+
+func (m *Memory) apply(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.refusesLocked(ctx, registry.Linearizable); err != nil {
 		return mvcc.Result{}, err
 	}
-	res := m.applyLocked(&logged)
+	res := m.applyLocked(c)
 	return res, res.Err
 }
 
