@@ -25,13 +25,6 @@ type entryResult struct {
 	err     error
 }
 
-// leaseChange is a lease that an applied command granted or ended.
-type leaseChange struct {
-	id      registry.LeaseID
-	ttl     time.Duration
-	granted bool
-}
-
 // machine is the state machine as raft drives it. Raft calls ApplyBatch, Snapshot
 // and Restore from one goroutine (Restore also before that one starts); all else may be called
 // by any.
@@ -52,7 +45,7 @@ type machine struct {
 	fail func(error)
 	// leases is told of lease changes, after they were published and before their
 	// proposers are answered. It must not block.
-	leases  func([]leaseChange)
+	leases  func([]mvcc.LeaseChange)
 	applied func(entries int, took time.Duration)
 	// published is signalled after entries were applied and published; one slot.
 	published chan struct{}
@@ -73,7 +66,7 @@ type machine struct {
 
 	// Scratch of ApplyBatch.
 	commands []fencedCommand
-	changes  []leaseChange
+	changes  []mvcc.LeaseChange
 	results  sync.Pool
 }
 
@@ -89,7 +82,7 @@ type fencedCommand struct {
 var _ raft.BatchingFSM = (*machine)(nil)
 
 func newMachine(hubConfig watch.Config) *machine {
-	m := &machine{state: mvcc.New(), fail: func(error) {}, leases: func([]leaseChange) {}, restored: func(*mvcc.View) {}, published: make(chan struct{}, 1)}
+	m := &machine{state: mvcc.New(), fail: func(error) {}, leases: func([]mvcc.LeaseChange) {}, restored: func(*mvcc.View) {}, published: make(chan struct{}, 1)}
 	m.starting.Store(true)
 	m.view.Store(m.state.Publish())
 	m.hub = watch.NewHub(m.view.Load(), hubConfig)
@@ -188,14 +181,7 @@ func (m *machine) apply(l *raft.Log) *entryResult {
 		}
 		res := m.state.Apply(&f.cmd)
 		r.results = append(r.results, res)
-		if f.cmd.Grant != nil && res.Err == nil {
-			m.changes = append(m.changes, leaseChange{id: f.cmd.Grant.ID, ttl: f.cmd.Grant.TTL, granted: true})
-		}
-		if f.cmd.Revoke != nil { // its error only says that some were gone already
-			for _, id := range f.cmd.Revoke.IDs {
-				m.changes = append(m.changes, leaseChange{id: id})
-			}
-		}
+		m.changes = append(m.changes, res.Leases...)
 	}
 	// Also when every command was fenced off, or there was none.
 	m.state.SetApplied(l.Index)

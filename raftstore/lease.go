@@ -124,6 +124,9 @@ func (c *leaseClock) loadLocked(v *mvcc.View) {
 	c.due = make(leaseHeap, 0, n)
 	v.Leases(func(s mvcc.LeaseState) bool {
 		l := &clockedLease{id: s.ID, ttl: s.TTL, deadline: from + s.TTL, pos: -1}
+		if s.After != 0 {
+			l.ttl = registry.NoTTL // until its time begins
+		}
 		if s.Remaining > 0 {
 			l.deadline, l.checkpointed = from+s.Remaining, true
 		}
@@ -158,18 +161,18 @@ func (c *leaseClock) follow() {
 	c.leases, c.long, c.due = nil, nil, nil
 }
 
-// apply follows the state, when leases were granted or ended.
-func (c *leaseClock) apply(changes []leaseChange) {
+// apply follows the state, when leases were granted, woken or ended.
+func (c *leaseClock) apply(changes []mvcc.LeaseChange) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.active {
 		return
 	}
 	for _, ch := range changes {
-		c.removeLocked(ch.id)
-		if ch.granted {
-			c.addLocked(&clockedLease{id: ch.id, ttl: ch.ttl, deadline: c.afterLocked(ch.ttl), pos: -1})
-			if l := c.leases[ch.id]; l.pos >= 0 {
+		c.removeLocked(ch.ID)
+		if !ch.Ended {
+			c.addLocked(&clockedLease{id: ch.ID, ttl: ch.TTL, deadline: c.afterLocked(ch.TTL), pos: -1})
+			if l := c.leases[ch.ID]; l.pos >= 0 {
 				heap.Fix(&c.due, l.pos)
 			}
 		}

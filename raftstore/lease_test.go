@@ -140,7 +140,7 @@ func TestLeaseClockMarksAndWaits(t *testing.T) {
 		if b == nil {
 			t.Fatal("not picked again")
 		}
-		c.apply([]leaseChange{{id: 1}})
+		c.apply([]mvcc.LeaseChange{{ID: 1, Ended: true}})
 		c.resolve(b)
 		if r, ok := c.renew(1); !ok || r.found || r.wait != nil {
 			t.Errorf("a revoked lease answers %+v", r)
@@ -165,7 +165,7 @@ func TestLeaseClockSparesAnIDBeingGranted(t *testing.T) {
 			t.Errorf("%v picked while its id is being granted", ids)
 		}
 		// A client revoked it and granted it anew.
-		c.apply([]leaseChange{{id: 1}, {id: 1, ttl: time.Second, granted: true}})
+		c.apply([]mvcc.LeaseChange{{ID: 1, Ended: true}, {ID: 1, TTL: time.Second}})
 		c.endGrant(1)
 		pass(c, 900*time.Millisecond)
 		if ids := expiredIDs(c); ids != nil {
@@ -296,7 +296,7 @@ func TestLeaseClockAgainstModel(t *testing.T) {
 					}
 					m.tried = true
 					if revoked {
-						c.apply([]leaseChange{{id: l.id}})
+						c.apply([]mvcc.LeaseChange{{ID: l.id, Ended: true}})
 						delete(leases, l.id)
 					}
 				}
@@ -349,12 +349,12 @@ func TestLeaseClockAgainstModel(t *testing.T) {
 			"grant": func(t *rapid.T) {
 				id := idOf.Draw(t, "id")
 				ttl := time.Duration(rapid.IntRange(1, 8).Draw(t, "ttl")) * 500 * time.Millisecond
-				c.apply([]leaseChange{{id: id, ttl: ttl, granted: true}})
+				c.apply([]mvcc.LeaseChange{{ID: id, TTL: ttl}})
 				leases[id] = &model{ttl: ttl, renewed: now}
 			},
 			"revoke": func(t *rapid.T) {
 				id := idOf.Draw(t, "id")
-				c.apply([]leaseChange{{id: id}})
+				c.apply([]mvcc.LeaseChange{{ID: id, Ended: true}})
 				delete(leases, id)
 			},
 			"renew": renew,

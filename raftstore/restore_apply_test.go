@@ -197,9 +197,9 @@ func TestRestoreBetweenCommands(t *testing.T) {
 	m, _, b := restoreMachine(t)
 	var told []string
 	m.restored = func(v *mvcc.View) { told = append(told, "restored") }
-	m.leases = func(ch []leaseChange) {
+	m.leases = func(ch []mvcc.LeaseChange) {
 		for _, c := range ch {
-			told = append(told, time.Duration(c.id).String())
+			told = append(told, time.Duration(c.ID).String())
 		}
 	}
 	entry := func(c mvcc.Command) []byte { return appendCommand(appendEntryHeader(nil), 0, c.AppendTo(nil)) }

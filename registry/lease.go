@@ -42,7 +42,8 @@ type Leases interface {
 	// ErrLeaseExists if id is taken and ErrInvalidTTL if ttl is negative or
 	// above MaxTTL. A ttl of NoTTL never runs out.
 	GrantLease(ctx context.Context, id LeaseID, ttl time.Duration) (Lease, error)
-	// KeepAlive starts the lease's time to live anew. It fails with
+	// KeepAlive starts the lease's time to live anew; of one that waits for the end of
+	// another (GrantRequest.After) it does nothing, and the TTL is NoTTL. It fails with
 	// ErrLeaseNotFound if the lease has ended: once it answers without error,
 	// the lease lives for at least another TTL.
 	KeepAlive(ctx context.Context, id LeaseID) (Lease, error)

@@ -1,5 +1,7 @@
 package registry
 
+import "time"
+
 // Txn is one atomic step: all compares are evaluated on the state before it;
 // if every one holds the Then operations run, else the Else operations, in
 // order, each seeing what the ones before it wrote. Either all of a branch
@@ -66,6 +68,27 @@ type Op struct {
 	// on the state as the operations before it left it. The transaction then
 	// fails with a *RequireError.
 	Require *Compare
+	// Grant makes a lease, which the operations after it can name.
+	Grant *GrantRequest
+}
+
+// GrantRequest makes a lease as part of a transaction, so that there is never the one
+// without the other.
+type GrantRequest struct {
+	// ID is the caller's choice, other than 0, and at random: an id that belonged to
+	// another lease a moment ago may yet be ended in its place. If there is a lease of
+	// that id the transaction fails with ErrLeaseExists, unless IfAbsent leaves it as it is.
+	ID       LeaseID
+	IfAbsent bool
+	// TTL is the time to live; NoTTL never runs out. ErrInvalidTTL as for GrantLease.
+	TTL time.Duration
+	// After is a lease at whose end this one's time begins; until then it does not run
+	// out. If it holds nothing by then it ends at once. One lease is named by one other
+	// at most (ErrInvalid), and must exist (ErrLeaseNotFound). 0 begins now.
+	After LeaseID
+	// DeleteLocked makes the lease's end delete the keys that it has locked, which
+	// otherwise are freed.
+	DeleteLocked bool
 }
 
 // LockAction is what a put does to the key's lock.
@@ -132,7 +155,7 @@ type TxnResult struct {
 }
 
 // OpResult is what one operation of a transaction did; the field of the
-// operation's own kind is set. Require leaves none.
+// operation's own kind is set. Require and Grant leave none.
 type OpResult struct {
 	Range  *RangeResult
 	Put    *PutResult
@@ -158,7 +181,7 @@ type DeleteResult struct {
 }
 
 // Writes reports whether any operation of either branch, nested ones included,
-// is a put or a delete. A transaction that does not write needs no replication.
+// is a put, a delete or a grant. A transaction that does not write needs no replication.
 func (t *Txn) Writes() bool {
 	return writes(t.Then) || writes(t.Else)
 }
@@ -193,7 +216,7 @@ func staleReads(branches ...[]Op) (any, all bool) {
 
 func writes(ops []Op) bool {
 	for i := range ops {
-		if ops[i].Put != nil || ops[i].Delete != nil || ops[i].Txn != nil && ops[i].Txn.Writes() {
+		if ops[i].Put != nil || ops[i].Delete != nil || ops[i].Grant != nil || ops[i].Txn != nil && ops[i].Txn.Writes() {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package mvcc
 import (
 	"fmt"
 	"math"
+	"time"
 	"unsafe"
 
 	"herald/registry"
@@ -16,6 +17,7 @@ const (
 	opDelete  = 3
 	opTxn     = 4
 	opRequire = 5
+	opGrant   = 6
 )
 
 func appendTxn(b []byte, t *registry.Txn) []byte {
@@ -66,7 +68,18 @@ func appendOp(b []byte, op *registry.Op) []byte {
 	if op.Require != nil {
 		b = wire.AppendMessage(b, opRequire, func(b []byte) []byte { return appendCompare(b, op.Require) })
 	}
+	if op.Grant != nil {
+		b = wire.AppendMessage(b, opGrant, func(b []byte) []byte { return appendGrantOp(b, op.Grant) })
+	}
 	return b
+}
+
+func appendGrantOp(b []byte, g *registry.GrantRequest) []byte {
+	b = wire.AppendInt(b, 1, int64(g.ID))
+	b = wire.AppendInt(b, 2, int64(g.TTL))
+	b = wire.AppendBool(b, 3, g.IfAbsent)
+	b = wire.AppendInt(b, 4, int64(g.After))
+	return wire.AppendBool(b, 5, g.DeleteLocked)
 }
 
 // appendRange leaves Consistency out: inside a transaction it has no meaning.
@@ -168,6 +181,8 @@ func decodeOp(r *wire.Reader, depth int) (op registry.Op) {
 		case opRequire:
 			c := decodeCompare(&m)
 			op.Require = &c
+		case opGrant:
+			op.Grant = decodeGrantOp(&m)
 		default:
 			unknownField(&m, "operation")
 		}
@@ -297,6 +312,29 @@ func decodePut(r *wire.Reader, p *registry.PutRequest) (data []byte) {
 		p.Value = data[len(key):]
 	}
 	return data
+}
+
+func decodeGrantOp(r *wire.Reader) *registry.GrantRequest {
+	g := new(registry.GrantRequest)
+	m := wire.NewReader(r.Bytes())
+	for m.Next() {
+		switch m.Number() {
+		case 1:
+			g.ID = registry.LeaseID(m.Int())
+		case 2:
+			g.TTL = time.Duration(m.Int())
+		case 3:
+			g.IfAbsent = m.Bool()
+		case 4:
+			g.After = registry.LeaseID(m.Int())
+		case 5:
+			g.DeleteLocked = m.Bool()
+		default:
+			unknownField(&m, "grant")
+		}
+	}
+	r.Fail(m.Err())
+	return g
 }
 
 func decodeDelete(r *wire.Reader) *registry.DeleteRequest {

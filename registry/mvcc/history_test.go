@@ -171,6 +171,9 @@ func (h *teller) tell(out *strings.Builder, lines []string) {
 	case "leases":
 		v.Leases(func(l LeaseState) bool {
 			fmt.Fprintf(out, "lease %d ttl %v remaining %v", l.ID, l.TTL, l.Remaining)
+			if l.After != 0 {
+				fmt.Fprintf(out, " after %d", l.After)
+			}
 			for _, k := range v.LeaseKeys(l.ID) {
 				fmt.Fprintf(out, " %v/%s", k.Space, k.Key)
 			}
@@ -276,6 +279,10 @@ func tellOp(out *strings.Builder, indent string, op registry.Op, r registry.OpRe
 	case r.Txn != nil:
 		tellTxn(out, indent, op.Txn, r.Txn)
 	default:
+		if op.Grant != nil {
+			fmt.Fprintf(out, "%slease %d\n", indent, op.Grant.ID)
+			break
+		}
 		fmt.Fprintf(out, "%srequirement holds\n", indent)
 	}
 }

@@ -13,6 +13,11 @@ type lease struct {
 	id        registry.LeaseID
 	ttl       time.Duration
 	remaining time.Duration // a checkpoint; 0: none, the full ttl
+	// after is the lease at whose end this one's time begins, 0 if it runs; heir is
+	// the one that waits so for this one, which may have ended meanwhile.
+	after, heir registry.LeaseID
+	// deleteLocked says that the end deletes what the lease has locked.
+	deleteLocked bool
 	// only is the attrs of a key that has this lease and nothing else, shared by
 	// all of them.
 	only *attrs
@@ -25,10 +30,23 @@ type LeaseState struct {
 	// Remaining is the checkpointed rest of the time to live, from which a new
 	// leader counts; 0 if there is none, so that it counts from TTL.
 	Remaining time.Duration
+	// After is the lease at whose end this one's time begins; 0 if it has begun.
+	After registry.LeaseID
+	// DeleteLocked says that its end deletes what it has locked.
+	DeleteLocked bool
 }
 
 func (l *lease) state() LeaseState {
-	return LeaseState{ID: l.id, TTL: l.ttl, Remaining: l.remaining}
+	return LeaseState{ID: l.id, TTL: l.ttl, Remaining: l.remaining, After: l.after, DeleteLocked: l.deleteLocked}
+}
+
+// LeaseChange is a lease whose time began, or that ended.
+type LeaseChange struct {
+	ID registry.LeaseID
+	// Ended says which. If it has not, TTL is what it has to live from now on: NoTTL also
+	// for one whose time begins at another's end.
+	Ended bool
+	TTL   time.Duration
 }
 
 // hold is one key that a lease holds up: attached to it, locked by it, or both.
@@ -69,6 +87,7 @@ func (s *State) grant(g *LeaseGrant) Result {
 		return Result{Err: registry.ErrLeaseExists}
 	}
 	s.setLease(&lease{id: g.ID, ttl: g.TTL, only: &attrs{lease: g.ID}})
+	s.leaseChanges = append(s.leaseChanges, LeaseChange{ID: g.ID, TTL: g.TTL})
 	return Result{Lease: registry.Lease{ID: g.ID, TTL: g.TTL, Remaining: g.TTL}}
 }
 
@@ -94,17 +113,18 @@ func (s *State) revoke(r *LeaseRevoke) Result {
 }
 
 // endLease deletes the keys attached to a lease and frees the locks it holds on
-// others, in one revision of each space, in key order.
+// others, or deletes those too, in one revision of each space, in key order.
 func (s *State) endLease(id registry.LeaseID) {
 	var held []hold
 	s.holdsOf(id, func(h hold) bool {
 		held = append(held, h)
 		return true
 	})
+	l, _ := s.leases.Get(int64(id))
 	for _, h := range held {
 		r := s.spaces[h.space].get(h.key)
 		a := *r.extra()
-		if a.lease == id {
+		if a.lease == id || l.deleteLocked {
 			s.remove(h.space, r)
 			continue
 		}
@@ -114,6 +134,10 @@ func (s *State) endLease(id registry.LeaseID) {
 	s.commit()
 	s.leases.Delete(int64(id))
 	s.changed |= leasesChanged
+	s.leaseChanges = append(s.leaseChanges, LeaseChange{ID: id, Ended: true})
+	if l.heir != 0 {
+		s.succeed(id, l.heir)
+	}
 }
 
 // checkpoint records what leases have left to live. Leases that have ended

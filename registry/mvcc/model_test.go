@@ -53,14 +53,15 @@ func (m *model) revisions() (revs registry.Revisions) {
 
 // modelTxn is a transaction under way: work is the state it has made so far.
 type modelTxn struct {
-	m     *model
-	work  [registry.NumSpaces]map[string]registry.KeyValue
-	wrote [registry.NumSpaces]bool
-	order [registry.NumSpaces][]string // the keys written, as they first were
+	m      *model
+	work   [registry.NumSpaces]map[string]registry.KeyValue
+	wrote  [registry.NumSpaces]bool
+	order  [registry.NumSpaces][]string // the keys written, as they first were
+	leases map[registry.LeaseID]LeaseState
 }
 
 func (m *model) begin() *modelTxn {
-	t := &modelTxn{m: m}
+	t := &modelTxn{m: m, leases: maps.Clone(m.leases)}
 	for i := range t.work {
 		t.work[i] = maps.Clone(m.now(registry.Space(i)))
 	}
@@ -110,6 +111,7 @@ func (t *modelTxn) delete(s registry.Space, key string) {
 }
 
 func (t *modelTxn) commit(o registry.Origin) {
+	t.m.leases = t.leases
 	for i := range t.work {
 		if !t.wrote[i] {
 			continue
@@ -211,24 +213,47 @@ func (m *model) revoke(c *Command) (res Result) {
 			res.Err = registry.ErrLeaseNotFound
 			continue
 		}
-		delete(m.leases, id)
-		t := m.begin()
-		for i := range t.work {
-			s := registry.Space(i)
-			now := m.now(s)
-			for _, key := range slices.Sorted(maps.Keys(now)) {
-				switch kv := now[key]; {
-				case kv.Lease == id:
-					t.delete(s, key)
-				case kv.Lock.Holder == id:
-					kv.Lock.Holder = 0
-					t.set(s, kv)
-				}
-			}
-		}
-		t.commit(c.Origin)
+		m.end(c, id)
 	}
 	return res
+}
+
+// end ends a lease, and begins the time of the one that waits for it, if that holds anything.
+func (m *model) end(c *Command, id registry.LeaseID) {
+	lease := m.leases[id]
+	delete(m.leases, id)
+	t := m.begin()
+	for i := range t.work {
+		s := registry.Space(i)
+		for _, key := range sortedKeys(m.now(s), nil) {
+			kv := m.now(s)[key]
+			switch {
+			case kv.Lease == id, kv.Lock.Holder == id && lease.DeleteLocked:
+				t.delete(s, key)
+			case kv.Lock.Holder == id:
+				kv.Lock.Holder = 0
+				t.set(s, kv)
+			}
+		}
+	}
+	t.commit(c.Origin)
+	for _, heir := range m.leases {
+		if heir.After != id {
+			continue
+		}
+		heir.After = 0
+		m.leases[heir.ID] = heir
+		holds := false
+		for s := range registry.Space(registry.NumSpaces) {
+			for _, kv := range m.now(s) {
+				holds = holds || kv.Lease == heir.ID || kv.Lock.Holder == heir.ID
+			}
+		}
+		if !holds {
+			m.end(c, heir.ID)
+		}
+		return // there is one at most
+	}
 }
 
 // supersede is a restore of the model's state over one with the revisions of floor.
@@ -297,6 +322,8 @@ func (t *modelTxn) op(i int, op *registry.Op) (r registry.OpResult, err error) {
 		}
 	case op.Txn != nil:
 		r.Txn, err = t.run(op.Txn)
+	case op.Grant != nil:
+		err = t.grant(op.Grant)
 	case op.Require != nil:
 		if have, ok := holdsIn(t.work[op.Require.Space], op.Require); !ok {
 			err = &registry.RequireError{Op: i, Have: have}
@@ -305,13 +332,34 @@ func (t *modelTxn) op(i int, op *registry.Op) (r registry.OpResult, err error) {
 	return r, err
 }
 
+func (t *modelTxn) grant(g *registry.GrantRequest) error {
+	if _, ok := t.leases[g.ID]; ok {
+		if g.IfAbsent {
+			return nil
+		}
+		return registry.ErrLeaseExists
+	}
+	if g.After != 0 {
+		if _, ok := t.leases[g.After]; !ok {
+			return registry.ErrLeaseNotFound
+		}
+		for _, l := range t.leases {
+			if l.After == g.After {
+				return registry.ErrInvalid
+			}
+		}
+	}
+	t.leases[g.ID] = LeaseState{ID: g.ID, TTL: g.TTL, After: g.After, DeleteLocked: g.DeleteLocked}
+	return nil
+}
+
 func (t *modelTxn) put(p *registry.PutRequest) (*registry.PutResult, error) {
 	cur, exists := t.work[p.Space][p.Key]
 	for _, l := range []struct {
 		id    registry.LeaseID
 		named bool
 	}{{p.Lease, p.Lease != 0 && !p.KeepLease}, {p.Holder, p.Lock == registry.LockAcquire}} {
-		if _, ok := t.m.leases[l.id]; l.named && !ok {
+		if _, ok := t.leases[l.id]; l.named && !ok {
 			return nil, registry.ErrLeaseNotFound
 		}
 	}

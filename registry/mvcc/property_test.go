@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -108,7 +109,7 @@ func anyOps(t *rapid.T, m *model, depth int) []registry.Op {
 	var ops []registry.Op
 	for range rapid.IntRange(0, 4).Draw(t, "ops") {
 		var op registry.Op
-		switch k := rapid.IntRange(0, 10).Draw(t, "op"); {
+		switch k := rapid.IntRange(0, 12).Draw(t, "op"); {
 		case k < 5:
 			op.Put = anyPut(t)
 		case k < 7:
@@ -117,6 +118,14 @@ func anyOps(t *rapid.T, m *model, depth int) []registry.Op {
 			op.Range = anyRangeRequest(t, m)
 		case k < 10 && depth < 2:
 			op.Txn = anyTxn(t, m, depth+1)
+		case k < 12:
+			op.Grant = &registry.GrantRequest{
+				ID: anyLease.Draw(t, "id"), TTL: time.Duration(rapid.IntRange(0, 100).Draw(t, "ttl")),
+				IfAbsent: rapid.Bool().Draw(t, "if absent"), DeleteLocked: rapid.Bool().Draw(t, "delete locked"),
+			}
+			if rapid.Bool().Draw(t, "after another") {
+				op.Grant.After = anyLease.Draw(t, "after")
+			}
 		default:
 			c := anyCompare(t, m)
 			op.Require = &c
@@ -157,6 +166,7 @@ func TestModel(t *testing.T) {
 		lasting.swept.step = rapid.IntRange(0, 3).Draw(t, "sweep step")
 		held := map[*View]string{}
 		var unanswered []func()
+		runs := clocks{}
 		for i := range rapid.IntRange(1, 40).Draw(t, "commands") {
 			c := anyCommand(t, m)
 			decoded, err := DecodeCommand(c.AppendTo(nil))
@@ -178,6 +188,7 @@ func TestModel(t *testing.T) {
 				got.Complete()
 				checkResult(t, "lasting replica", got, want)
 			}
+			runs.follow(t, got.Leases, m)
 			checkResult(t, "restored replica", again, want)
 			sent, err := DecodeResult(again.AppendTo(nil))
 			if err != nil {
@@ -258,6 +269,34 @@ func roundTrip(t interface{ Fatalf(string, ...any) }, v *View) *State {
 	return s
 }
 
+// clocks are the times to live of the leases, by what the results of commands say of them.
+type clocks map[registry.LeaseID]time.Duration
+
+// follow takes in what a command did to leases, and holds the sum of it against the model.
+func (c clocks) follow(t *rapid.T, changes []LeaseChange, m *model) {
+	t.Helper()
+	for _, ch := range changes {
+		if ch.Ended {
+			if _, ok := c[ch.ID]; !ok {
+				t.Fatalf("lease %d ended and had not been granted", ch.ID)
+			}
+			delete(c, ch.ID)
+		} else {
+			c[ch.ID] = ch.TTL
+		}
+	}
+	want := clocks{}
+	for id, l := range m.leases {
+		want[id] = l.TTL
+		if l.After != 0 {
+			want[id] = registry.NoTTL
+		}
+	}
+	if !maps.Equal(c, want) {
+		t.Fatalf("leases that run: %v, want %v", c, want)
+	}
+}
+
 func checkResult(t *rapid.T, who string, got, want Result) {
 	t.Helper()
 	if !sameError(got.Err, want.Err) {
@@ -268,6 +307,7 @@ func checkResult(t *rapid.T, who string, got, want Result) {
 		equal(t, who+": requirement", *g, *w)
 	}
 	got.Err, want.Err = nil, nil
+	got.Leases = nil // see clocks
 	equal(t, who+": result", blurCounts(got), blurCounts(want))
 }
 

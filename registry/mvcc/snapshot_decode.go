@@ -97,6 +97,10 @@ func (d *decoder) leases() error {
 				l.ttl = time.Duration(r.Int())
 			case 3:
 				l.remaining = time.Duration(r.Int())
+			case 4:
+				l.after = registry.LeaseID(r.Int())
+			case 5:
+				l.deleteLocked = r.Bool()
 			default:
 				return false
 			}
@@ -116,6 +120,25 @@ func (d *decoder) leases() error {
 		if err := d.next(); err != nil {
 			return err
 		}
+	}
+	return d.heirs()
+}
+
+// heirs notes with each lease which other's time begins at its end.
+func (d *decoder) heirs() (err error) {
+	var asleep []*lease
+	d.state.leases.Scan(func(_ int64, l *lease) bool {
+		if l.after != 0 {
+			asleep = append(asleep, l)
+		}
+		return true
+	})
+	for _, l := range asleep {
+		before, ok := d.state.leases.Get(int64(l.after))
+		if !ok || l.after == l.id || before.heir != 0 {
+			return corrupt("lease %d waits for lease %d, which is not there or has another after it", l.id, l.after)
+		}
+		before.heir = l.id
 	}
 	return nil
 }

@@ -109,7 +109,9 @@ func (e *encoder) image(m *image) {
 	m.leases.Scan(func(_ int64, l *lease) bool {
 		b := wire.AppendInt(e.payload[:0], 1, int64(l.id))
 		b = wire.AppendInt(b, 2, int64(l.ttl))
-		e.frame(frameLease, wire.AppendInt(b, 3, int64(l.remaining)))
+		b = wire.AppendInt(b, 3, int64(l.remaining))
+		b = wire.AppendInt(b, 4, int64(l.after))
+		e.frame(frameLease, wire.AppendBool(b, 5, l.deleteLocked))
 		return true
 	})
 	for id := range m.spaces {

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"herald/registry"
@@ -32,6 +33,10 @@ type State struct {
 	// Of the command under way.
 	when  int64
 	cause *cause
+
+	// leaseChanges and made are what the command under way did to leases.
+	leaseChanges []LeaseChange
+	made         []madeLease
 
 	causes  map[cause]*cause
 	choices []bool
@@ -82,6 +87,9 @@ type Result struct {
 	Lease registry.Lease
 	// Missing are the leases of a revoke or a checkpoint that do not exist.
 	Missing []registry.LeaseID
+	// Leases are the leases that were granted or woken, or that ended, in that order. They are for
+	// who applies the command: no encoding has them.
+	Leases []LeaseChange
 	// Revisions is where each space stood after the command.
 	Revisions registry.Revisions
 
@@ -101,6 +109,11 @@ func (s *State) Apply(c *Command) Result {
 	for id := range s.spaces {
 		res.Revisions[id] = s.spaces[id].rev
 	}
+	if len(s.leaseChanges) > 0 {
+		res.Leases = slices.Clone(s.leaseChanges)
+		s.leaseChanges = s.leaseChanges[:0]
+	}
+	s.made = s.made[:0]
 	s.sweep()
 	return res
 }

@@ -171,6 +171,11 @@ func (p *parser) operation(verb string) (op registry.Op) {
 	case "require":
 		c := p.compare()
 		op.Require = &c
+	case "grant":
+		op.Grant = &registry.GrantRequest{
+			ID: registry.LeaseID(p.number()), TTL: p.duration(), After: registry.LeaseID(p.option("after", 0)),
+			IfAbsent: p.flag("if-absent"), DeleteLocked: p.flag("delete-locked"),
+		}
 	default:
 		p.t.Fatalf("unknown operation %q", verb)
 	}

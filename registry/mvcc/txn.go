@@ -54,6 +54,9 @@ func validateOp(op *registry.Op, depth int) error {
 	if op.Require != nil {
 		set, err = set+1, validateCompare(op.Require)
 	}
+	if op.Grant != nil {
+		set, err = set+1, validateGrant(op.Grant)
+	}
 	if set != 1 {
 		return fmt.Errorf("%w: it has %d kinds set, not one", registry.ErrInvalid, set)
 	}
@@ -181,6 +184,8 @@ func (r *run) op(i int, op *registry.Op, res *registry.OpResult) error {
 	case op.Range != nil:
 		res.Range = new(registry.RangeResult)
 		return r.read(op.Range, res.Range)
+	case op.Grant != nil:
+		return r.state.grantWithin(op.Grant)
 	case op.Txn != nil:
 		got, err := r.txn(op.Txn)
 		if err != nil {

@@ -156,6 +156,7 @@ func (s *State) undo() {
 		}
 		p.reset()
 	}
+	s.undoGrants()
 }
 
 // commit makes what was written since the last commit a revision of each space

@@ -185,5 +185,11 @@ func (m *Memory) applyLocked(c *mvcc.Command) mvcc.Result {
 	res := m.state.Apply(c)
 	m.state.SetApplied(m.index)
 	m.hub.Publish(m.state.Publish())
+	for _, ch := range res.Leases {
+		m.leases.remove(ch.ID)
+		if !ch.Ended {
+			m.startLocked(ch.ID, ch.TTL)
+		}
+	}
 	return res
 }

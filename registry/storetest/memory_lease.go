@@ -40,7 +40,6 @@ func (m *Memory) grant(ctx context.Context, id registry.LeaseID, ttl time.Durati
 	if res.Err != nil {
 		return registry.Lease{}, res.Err
 	}
-	m.startLocked(id, ttl)
 	return res.Lease, nil
 }
 
@@ -54,6 +53,9 @@ func (m *Memory) KeepAlive(ctx context.Context, id registry.LeaseID) (registry.L
 	l, ok := m.state.View().Lease(id)
 	if !ok {
 		return registry.Lease{}, registry.ErrLeaseNotFound
+	}
+	if l.After != 0 {
+		l.TTL = registry.NoTTL // until its time begins
 	}
 	m.startLocked(id, l.TTL)
 	return registry.Lease{ID: id, TTL: l.TTL, Remaining: l.TTL}, nil
@@ -72,9 +74,6 @@ func (m *Memory) RevokeLease(ctx context.Context, ids ...registry.LeaseID) (regi
 	defer m.mu.Unlock()
 	if err := m.refusesLocked(ctx, registry.Linearizable); err != nil {
 		return registry.Revisions{}, err
-	}
-	for _, id := range ids {
-		m.leases.remove(id)
 	}
 	res := m.applyLocked(&c)
 	if res.Err != nil {
