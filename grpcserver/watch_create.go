@@ -82,10 +82,10 @@ func watchRequest(r *pb.WatchCreateRequest) registry.WatchRequest {
 // refuses says why a watch cannot be, "" if it can.
 func (s *watchStream) refuses(r *pb.WatchCreateRequest, keys registry.KeyRange) string {
 	switch {
-	case keys.Empty():
-		return reasonEmptyRange
 	case r.StartRevision < 0:
 		return rpctypes.ErrorDesc(rpctypes.ErrGRPCCompacted)
+	case keys.Empty():
+		return reasonEmptyRange
 	case r.WatchId != 0 && s.watches[r.WatchId] != nil:
 		return reasonDuplicateID
 	}

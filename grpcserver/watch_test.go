@@ -276,6 +276,8 @@ func TestWatchRefusals(t *testing.T) {
 		{"an empty range", &pb.WatchCreateRequest{Key: []byte("b"), RangeEnd: []byte("a")}, `-1 @2: created canceled "mvcc: watcher range is empty"`},
 		{"a range of no length", &pb.WatchCreateRequest{Key: []byte("b"), RangeEnd: []byte("b")}, `-1 @2: created canceled "mvcc: watcher range is empty"`},
 		{"a negative start", watchFrom("a", -1), `-1 @2: created canceled "etcdserver: mvcc: required revision has been compacted"`},
+		{"a negative start of an empty range", &pb.WatchCreateRequest{Key: []byte("b"), RangeEnd: []byte("a"), StartRevision: -1}, `-1 @2: created canceled "etcdserver: mvcc: required revision has been compacted"`},
+		{"an empty range with an id that is taken", &pb.WatchCreateRequest{Key: []byte("b"), RangeEnd: []byte("a"), WatchId: 7}, `-1 @2: created canceled "mvcc: watcher range is empty"`},
 		{"after refusals, which take no id", watchOf("a"), "0 @2: created"},
 		{"a negative id", &pb.WatchCreateRequest{Key: []byte("a"), WatchId: -7}, "-7 @2: created"},
 		{"the id that would be next", &pb.WatchCreateRequest{Key: []byte("a"), WatchId: 1}, "1 @2: created"},
