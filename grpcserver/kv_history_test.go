@@ -134,7 +134,8 @@ func showTxn(r *pb.TxnResponse) string {
 }
 
 // The answers are etcd's, but for the sort options that do not exist, which etcd refuses since
-// 3.6, and a nested deletion of a key that an earlier nested transaction puts.
+// 3.6, a nested deletion of a key that an earlier nested transaction puts, a limit to keys that are
+// sorted without an order, and a negative revision in a transaction.
 func TestKVAnswersAsEtcd(t *testing.T) {
 	for _, name := range []string{"range", "put", "delete", "txn", "compact"} {
 		t.Run(name, func(t *testing.T) {
