@@ -138,6 +138,39 @@ func TestEtcdctlWatch(t *testing.T) {
 	}
 }
 
+// TestEtcdctlWatchTyped types at etcdctl while it watches.
+func TestEtcdctlWatchTyped(t *testing.T) {
+	t.Parallel()
+	p := one(t)
+	c := connect(t, p.Etcd)
+	put(t, c, "k", "1")
+	cmd := etcdctl(t.Context(), p.Etcd, "watch", "--interactive")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := linesOf(t, cmd)
+	expect := func(want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if got := next(t, lines); got != w {
+				t.Fatalf("etcdctl watch prints %q, want %q", got, w)
+			}
+		}
+	}
+	fmt.Fprintln(in, "watch --rev 2 k")
+	expect("PUT", "k", "1")
+	fmt.Fprintln(in, "progress")
+	expect("progress notify: 2")
+	put(t, c, "k", "2")
+	expect("PUT", "k", "2")
+	put(t, c, "elsewhere", "")
+	fmt.Fprintln(in, "watch --prefix --rev 4 else")
+	expect("PUT", "elsewhere", "")
+	fmt.Fprintln(in, "progress")
+	expect("progress notify: 4", "progress notify: 4") // one for each
+}
+
 func TestEtcdctlLease(t *testing.T) {
 	t.Parallel()
 	p := one(t)

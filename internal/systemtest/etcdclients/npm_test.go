@@ -29,11 +29,15 @@ func TestNpmEtcd3(t *testing.T) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-	p := one(t)
-	program := exec.CommandContext(soon(t), "node", "history.js", p.Etcd)
-	program.Dir = dir
-	out, err := program.CombinedOutput()
-	if want := strings.Fields("keys transactions watches leases locks elections done"); err != nil || !slices.Equal(strings.Fields(string(out)), want) {
-		t.Errorf("%v\n%s", err, out)
+	for what, hosts := range map[string]func() []string{
+		"one server":    func() []string { return []string{one(t).Etcd} },
+		"three servers": func() []string { trio := three(t); return trio.Etcd[:] },
+	} {
+		program := exec.CommandContext(soon(t), "node", "history.js", strings.Join(hosts(), ","))
+		program.Dir = dir
+		out, err := program.CombinedOutput()
+		if want := strings.Fields("keys transactions watches leases locks elections done"); err != nil || !slices.Equal(strings.Fields(string(out)), want) {
+			t.Errorf("%s: %v\n%s", what, err, out)
+		}
 	}
 }

@@ -136,11 +136,42 @@ func TestWatchGoesOnAfterACrash(t *testing.T) {
 	r.finish()
 }
 
-// TestWatchGoesOnWithoutItsLeader kills the leader of three under writes, each time another.
+// keepReading reads the keys that are written, one after another, until the test ends. No read may fail, as
+// clientv3 asks the next server, nor see fewer keys than one before.
+func (r *record) keepReading() {
+	r.t.Helper()
+	ctx, stop := context.WithCancel(r.t.Context())
+	var done sync.WaitGroup
+	done.Go(func() {
+		last, n := int64(0), 0
+		for ; ctx.Err() == nil; n++ {
+			got, err := r.client.Get(ctx, "w/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+			switch {
+			case ctx.Err() != nil:
+			case err != nil:
+				r.t.Errorf("read %d: %v", n, err)
+				return
+			case got.Count < last:
+				r.t.Errorf("read %d: there were %d keys, and are %d", n, last, got.Count)
+				return
+			default:
+				last = got.Count
+			}
+		}
+		r.t.Logf("%d reads", n)
+	})
+	r.t.Cleanup(func() {
+		stop()
+		done.Wait()
+	})
+}
+
+// TestWatchGoesOnWithoutItsLeader kills the leader of three under writes, each time another. Reads know nothing of it.
 func TestWatchGoesOnWithoutItsLeader(t *testing.T) {
 	t.Parallel()
 	trio := three(t)
 	r := keepWriting(t, connect(t, trio.Etcd[:]...))
+	r.keepReading()
 	for range 3 {
 		r.goesOn(50, "with three servers")
 		leader := leaderOf(t, trio)

@@ -59,6 +59,43 @@ func TestLeasing(t *testing.T) {
 	expect("one, of what is deleted,", one, "")
 }
 
+// TestLeasingWithoutItsLeader kills the leader of three while a client keeps a key: it answers of what it keeps, and
+// another takes it away by way of those that are left.
+func TestLeasingWithoutItsLeader(t *testing.T) {
+	t.Parallel()
+	trio := three(t)
+	c := connect(t, trio.Etcd[:]...)
+	put(t, c, "k", "1")
+	open := func() clientv3.KV {
+		t.Helper()
+		kv, closeKV, err := leasing.NewKV(connect(t, trio.Etcd[:]...), "leases/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(closeKV)
+		return kv
+	}
+	one, two := open(), open()
+	if got, _ := get(t, one, "k"); got != "1" {
+		t.Fatalf("one reads %q", got)
+	}
+	trio.Servers[leaderOf(t, trio)].Kill()
+	if got, _ := get(t, one, "k"); got != "1" {
+		t.Errorf("one reads %q of what it keeps", got)
+	}
+	process.Eventually(t, 30*time.Second, "a put by another", func() error {
+		_, err := two.Put(soon(t), "k", "2") // one that was under way is not repeated by clientv3
+		return err
+	})
+	process.Eventually(t, 30*time.Second, "one, after two has written it", func() error {
+		r, err := one.Get(soon(t), "k")
+		if err == nil && string(r.Kvs[0].Value) != "2" {
+			t.Errorf("one reads %q", r.Kvs[0].Value)
+		}
+		return err
+	})
+}
+
 // TestOrdering reads serializably from one server that is ahead and one that hangs behind: the client
 // says so rather than go back.
 func TestOrdering(t *testing.T) {
