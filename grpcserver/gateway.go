@@ -46,7 +46,7 @@ func newGateway(c *core) (*gateway, error) {
 	}
 	g.conn = conn
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler(maxMessageBytes(c.store))),
 		runtime.WithErrorHandler(answerError),
 		runtime.WithIncomingHeaderMatcher(headerToMetadata),
 		runtime.WithMetadata(callMetadata),

@@ -12,28 +12,32 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// maxMessageText bounds one message of a request, in bytes of JSON: what can become a
-// message that the gRPC server takes is well below it, also when all of it is escaped.
-const maxMessageText = 16 << 20
+// textPerByte is how many bytes of JSON a byte of a message may take: four for three in
+// base64, and six for each of those if it is escaped.
+const textPerByte = 8
 
 // marshaler is how etcd's messages are written in JSON: names as in the protocol's
 // definition, what is zero left out, what is not known ignored.
-type marshaler struct{ runtime.JSONPb }
+type marshaler struct {
+	runtime.JSONPb
+	maxText int // bytes of JSON that one message of a request may have
+}
 
-func newMarshaler() *marshaler {
+// newMarshaler is for messages of up to maxMessage bytes.
+func newMarshaler(maxMessage int) *marshaler {
 	return &marshaler{runtime.JSONPb{
 		MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true},
 		UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
-	}}
+	}, maxMessage * textPerByte}
 }
 
 // NewDecoder implements runtime.Marshaler. Each message that is decoded may be
-// maxMessageText long.
+// maxText long.
 func (m *marshaler) NewDecoder(r io.Reader) runtime.Decoder {
 	bounded := &messageReader{from: r}
 	decoder := m.JSONPb.NewDecoder(bounded)
 	return runtime.DecoderFunc(func(v any) error {
-		bounded.left = maxMessageText
+		bounded.left = m.maxText
 		return decoder.Decode(v)
 	})
 }

@@ -1,7 +1,9 @@
 package grpcserver
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,10 +11,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"herald/registry"
+	"herald/registry/plugin"
+	"herald/registry/storetest"
 )
 
 // ask sends a request and returns what came back.
@@ -76,7 +83,7 @@ func TestGatewayTakesWhatClientsSend(t *testing.T) {
 		{"an unknown path", "POST", "/v3/kv/nosuch", "{}", 404, refused(5, "Not Found")},
 		{"the future", "POST", "/v3/kv/range", `{"key":"YQ==","revision":100}`, 400, refused(11, "etcdserver: mvcc: required revision is a future revision")},
 		{"too large a write", "POST", "/v3/kv/put", `{"key":"YQ==","value":"` + large + `"}`, 400, refused(3, "etcdserver: request is too large")},
-		{"a text of no end", "POST", "/v3/kv/put", `{"key":"` + strings.Repeat(" ", maxMessageText), 400, refused(3, "etcdserver: request is too large")},
+		{"a text of no end", "POST", "/v3/kv/put", `{"key":"` + strings.Repeat(" ", (defaultRequestBytes+overheadBytes)*textPerByte), 400, refused(3, "etcdserver: request is too large")},
 	} {
 		res, body := h.ask(tc.method, tc.path, tc.body, "Content-Type", "text/plain")
 		if got := compact(t, body); res.StatusCode != tc.status || got != tc.want {
@@ -96,10 +103,40 @@ func TestGatewayTakesWhatClientsSend(t *testing.T) {
 // A message above what gRPC takes is refused by gRPC itself, as in etcd.
 func TestGatewayPassesOnWhatTheServerRefuses(t *testing.T) {
 	h := open(t)
-	value := strings.Repeat("QUJD", (maxRequestBytes+overheadBytes)/3+1)
+	value := strings.Repeat("QUJD", (defaultRequestBytes+overheadBytes)/3+1)
 	res, body := h.ask("POST", "/v3/kv/put", `{"key":"YQ==","value":"`+value+`"}`)
 	if res.StatusCode != http.StatusTooManyRequests || !strings.Contains(body, "larger than max") {
 		t.Errorf("%d %s", res.StatusCode, body)
+	}
+}
+
+// roomy is a store that says it takes larger writes than it does.
+type roomy struct{ *storetest.Memory }
+
+func (roomy) MaxRequestBytes() int { return 8 << 20 }
+
+// What a store says it takes comes through to it, so that it is the store that refuses.
+func TestMessagesMayBeAsLargeAsTheStoreTakes(t *testing.T) {
+	h := open(t, func(_ *Config, host *plugin.Host) { host.Store = roomy{host.Store.(*storetest.Memory)} })
+	kv := pb.NewKVClient(h.conn)
+	for _, tc := range []struct {
+		bytes int
+		want  codes.Code
+	}{
+		{defaultRequestBytes - 1<<10, codes.OK},
+		{7 << 20, codes.InvalidArgument},
+		{8<<20 + overheadBytes + 1, codes.ResourceExhausted},
+	} {
+		value := bytes.Repeat([]byte{'v'}, tc.bytes)
+		_, err := kv.Put(t.Context(), &pb.PutRequest{Key: []byte("a"), Value: value})
+		if got := status.Code(err); got != tc.want {
+			t.Errorf("%d bytes: %v, want %v", tc.bytes, err, tc.want)
+		}
+		want := runtime.HTTPStatusFromCode(tc.want)
+		body := `{"key":"YQ==","value":"` + base64.StdEncoding.EncodeToString(value) + `"}`
+		if res, text := h.ask("POST", "/v3/kv/put", body); res.StatusCode != want {
+			t.Errorf("%d bytes in JSON: %d %s, want %d", tc.bytes, res.StatusCode, text, want)
+		}
 	}
 }
 

@@ -11,11 +11,13 @@ import (
 
 	"herald/grpcserver/electionpb"
 	"herald/grpcserver/lockpb"
+	"herald/registry"
 )
 
 const (
-	// maxRequestBytes is the largest write, 1.5 MiB as in etcd.
-	maxRequestBytes = 3 << 19
+	// defaultRequestBytes is the largest write unless the store says otherwise, 1.5 MiB as
+	// in etcd.
+	defaultRequestBytes = 3 << 19
 	// overheadBytes is how much larger a message may be than the write in it.
 	overheadBytes = 512 << 10
 	// minPingInterval is how often a client may ping; one that does so more often is sent away.
@@ -30,7 +32,7 @@ const (
 // newServer makes the gRPC server with every service of the door.
 func newServer(c *core) *grpc.Server {
 	s := grpc.NewServer(
-		grpc.MaxRecvMsgSize(maxRequestBytes+overheadBytes),
+		grpc.MaxRecvMsgSize(maxMessageBytes(c.store)),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxConcurrentStreams(math.MaxUint32),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
@@ -53,4 +55,14 @@ func newServer(c *core) *grpc.Server {
 	pb.RegisterWatchServer(s, &watchService{core: c})
 	c.calls.know(s.GetServiceInfo())
 	return s
+}
+
+// maxMessageBytes is how large a message may be that the gRPC server takes: what the store
+// would refuse is refused by the store, which says so as etcd does, up to a little above.
+func maxMessageBytes(s registry.Store) int {
+	limit := defaultRequestBytes
+	if l, ok := s.(interface{ MaxRequestBytes() int }); ok {
+		limit = l.MaxRequestBytes()
+	}
+	return limit + overheadBytes
 }

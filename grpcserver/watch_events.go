@@ -8,7 +8,7 @@ const (
 	eventBatchBytes = 1 << 20
 	// fragmentBytes is how large a piece of one revision may be, for a watch that takes pieces:
 	// with all that is around it, no larger than a request. One event goes whole.
-	fragmentBytes = maxRequestBytes - 1<<10
+	fragmentBytes = defaultRequestBytes - 1<<10
 )
 
 // turn sends one response of a watch, and gives it another turn if there is more.

@@ -284,7 +284,7 @@ func TestWatchFragments(t *testing.T) {
 			}
 			heard = true
 		case r.WatchId == split:
-			if n := (&pb.WatchResponse{Events: r.Events}); len(r.Events) > 1 && len(mustMarshal(t, n)) > maxRequestBytes {
+			if n := (&pb.WatchResponse{Events: r.Events}); len(r.Events) > 1 && len(mustMarshal(t, n)) > defaultRequestBytes {
 				t.Error("a piece is larger than a request may be")
 			}
 			for _, e := range r.Events {

@@ -14,6 +14,9 @@ func TestConformance(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) registry.Store {
 				cfg := testConfig(t)
 				cfg.LogStore = kind
+				if kind == LogBoltDB {
+					cfg.MaxRequestBytes = 1 << 20
+				}
 				return openReady(t, cfg)
 			})
 		})

@@ -339,6 +339,9 @@ func (s *Store) noteAppend(entries int, took time.Duration) {
 	s.notices.signal()
 }
 
+// MaxRequestBytes is how large a write may be, in bytes of its encoding.
+func (s *Store) MaxRequestBytes() int { return s.cfg.MaxRequestBytes }
+
 // PeerAddress is where other servers reach this one, with the port that was bound.
 func (s *Store) PeerAddress() string { return string(s.transport.LocalAddr()) }
 
