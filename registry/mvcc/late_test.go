@@ -21,7 +21,7 @@ func churned(t testing.TB, keys, commits int) *State {
 	return s
 }
 
-func indexes(s *State) (n int) {
+func indexesKept(s *State) (n int) {
 	for _, c := range s.spaces[registry.SpaceKV].log.chunks {
 		for _, p := range []*stretch{c.index.Load(), c.group.Load()} {
 			if p != nil {
@@ -49,7 +49,7 @@ func TestApplyDoesNotSearchHistory(t *testing.T) {
 	if res.Err != nil {
 		t.Fatal(res.Err)
 	}
-	if n := indexes(s); n != 0 {
+	if n := indexesKept(s); n != 0 {
 		t.Errorf("applying it made %d indexes", n)
 	}
 	if v := s.View(); v.Revision(registry.SpaceKV) != now.Revision {

@@ -47,9 +47,12 @@ type cause struct {
 // atomic publication of a view orders the filling before the reading. Chunks are
 // never moved; the directory is copied when its front is dropped.
 type commitLog struct {
-	first  int64 // revision of the first slot of chunks[0]
-	chunks []*chunk
+	first   int64 // revision of the first slot of chunks[0]
+	chunks  []*chunk
+	indexes *indexes
 }
+
+func newLog(first int64) commitLog { return commitLog{first: first, indexes: new(indexes)} }
 
 // at returns the slot of a revision that the log holds.
 func (l *commitLog) at(rev int64) *slot {
@@ -76,6 +79,7 @@ func (l *commitLog) drop(rev int64) {
 	if n <= 0 || n*64 < len(l.chunks) {
 		return
 	}
+	l.indexes.drop(l.chunks[:n])
 	l.chunks = slices.Clone(l.chunks[n:])
 	l.first += int64(n) * chunkLen
 }

@@ -4,7 +4,9 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"herald/registry"
 )
@@ -23,6 +25,7 @@ type chunk struct {
 
 	index atomic.Pointer[stretch] // of this chunk
 	group atomic.Pointer[stretch] // of the groupLen chunks that end with this one
+	gone  bool                    // the log has given it up; guarded by indexes.mu
 }
 
 // groupLen is how many chunks share one index. A read looks into two times as many
@@ -64,9 +67,15 @@ func (r stretch) beyond(i int, key string) int {
 	return i
 }
 
-// indexOf returns the index kept at p, of chunks that are full, and makes it if nobody has.
+// indexes are the indexes of one log, those of all its views together.
+type indexes struct {
+	bytes atomic.Int64
+	mu    sync.Mutex // held for a moment to keep one, and to give up those of a chunk
+}
+
+// of returns the index kept at p, of chunks that are full, and makes it if nobody has.
 // Two readers may make the same at once.
-func indexOf(p *atomic.Pointer[stretch], chunks []*chunk) stretch {
+func (x *indexes) of(p *atomic.Pointer[stretch], chunks []*chunk) stretch {
 	if r := p.Load(); r != nil {
 		return *r
 	}
@@ -77,8 +86,37 @@ func indexOf(p *atomic.Pointer[stretch], chunks []*chunk) stretch {
 		}
 	}
 	slices.SortFunc(made, inOrder)
-	p.Store(&made)
+	x.keep(p, &made, chunks[len(chunks)-1])
 	return made
+}
+
+// keep keeps an index of c at p, unless another reader's is there or c is only in old views:
+// who still reads those makes its own.
+func (x *indexes) keep(p *atomic.Pointer[stretch], made *stretch, c *chunk) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if c.gone || !p.CompareAndSwap(nil, made) {
+		return
+	}
+	x.bytes.Add(made.bytes())
+}
+
+// drop gives up the indexes that are kept at chunks.
+func (x *indexes) drop(chunks []*chunk) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, c := range chunks {
+		c.gone = true
+		x.bytes.Add(-c.index.Swap(nil).bytes() - c.group.Swap(nil).bytes())
+	}
+}
+
+// bytes is how much memory an index takes, 0 if there is none.
+func (r *stretch) bytes() int64 {
+	if r == nil {
+		return 0
+	}
+	return int64(cap(*r)) * int64(unsafe.Sizeof(event{}))
 }
 
 // runsAfter calls yield with what was written to a range after rev, in order of time, until
@@ -91,10 +129,10 @@ func (s *space) runsAfter(kr registry.KeyRange, rev int64, yield func(stretch) b
 		c, last := l.chunks[i], i+groupLen-1
 		var r stretch
 		if c.number%groupLen == 0 && last < full {
-			r = indexOf(&l.chunks[last].group, l.chunks[i:last+1])
+			r = l.indexes.of(&l.chunks[last].group, l.chunks[i:last+1])
 			i = last + 1
 		} else {
-			r = indexOf(&c.index, l.chunks[i:i+1])
+			r = l.indexes.of(&c.index, l.chunks[i:i+1])
 			i++
 		}
 		if !yield(r) {

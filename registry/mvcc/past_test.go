@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -153,5 +154,74 @@ func BenchmarkReadOld(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestIndexesAreCounted holds what Size says of indexes against what is there, as readers of
+// new and of old views make them, together, and as compaction takes them away.
+func TestIndexesAreCounted(t *testing.T) {
+	const keys, commits = 10, 3 * groupLen * chunkLen
+	s := churned(t, keys, commits)
+	before, rev := s.View(), s.spaces[registry.SpaceKV].rev
+	counted := func() int64 {
+		t.Helper()
+		var n int64
+		for _, c := range s.spaces[registry.SpaceKV].log.chunks {
+			for _, p := range []*stretch{c.index.Load(), c.group.Load()} {
+				if p != nil {
+					n += int64(cap(*p)) * 2 * (strconv.IntSize / 8)
+				}
+			}
+		}
+		if got := s.View().Size().Spaces[registry.SpaceKV].IndexBytes; got != n {
+			t.Errorf("Size counts %d bytes of indexes, there are %d", got, n)
+		}
+		return n
+	}
+	read := func(v *View, rev int64) {
+		t.Helper()
+		var readers sync.WaitGroup
+		for range 4 {
+			readers.Go(func() {
+				res, err := v.Range(registry.RangeRequest{KeyRange: registry.All(), Revision: rev})
+				if err != nil || len(res.KVs) != keys {
+					t.Errorf("at %d: %d keys, %v", rev, len(res.KVs), err)
+				}
+			})
+		}
+		readers.Wait()
+	}
+	compact := func(rev int64) {
+		s.Apply(&Command{Compact: &Compact{Space: registry.SpaceKV, Revision: rev}})
+		for s.unswept() {
+			s.SetApplied(1)
+		}
+		s.Publish()
+	}
+	if n := counted(); n != 0 {
+		t.Errorf("%d bytes before anybody read", n)
+	}
+	memory := s.View().Size().Memory()
+	read(before, rev/2) // in the middle of a group
+	some := counted()
+	read(before, keys+1)
+	most := counted()
+	if some == 0 || most <= some || s.View().Size().Memory() != memory+most {
+		t.Errorf("%d, then %d bytes of indexes, %d of memory in all; there were %d", some, most, s.View().Size().Memory(), memory)
+	}
+	compact(rev / 2)
+	left := counted()
+	if left == 0 || left >= most {
+		t.Errorf("%d bytes are left of %d", left, most)
+	}
+	read(before, keys+1) // of chunks that only this view has
+	read(s.View(), rev/2)
+	counted()
+	for i := range chunkLen { // what is left has a chunk of its own
+		s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "k", Value: fmt.Append(nil, i)}}}}})
+	}
+	compact(s.spaces[registry.SpaceKV].rev)
+	if left := counted(); left != 0 {
+		t.Errorf("%d bytes are left with no history", left)
 	}
 }

@@ -47,7 +47,7 @@ func newSpace(id registry.Space) space {
 		id: id, rev: firstRevision, compacted: neverCompacted,
 		keys: cow.NewMap[string, *record](),
 		dead: cow.NewMap[string, int64](),
-		log:  commitLog{first: firstRevision + 1},
+		log:  newLog(firstRevision + 1),
 	}
 }
 

@@ -68,7 +68,7 @@ func (s *State) beginAgain(id registry.Space, rev int64) {
 	sp := &s.spaces[id]
 	sp.rev, sp.compacted, sp.restored = rev, rev, rev
 	sp.versions, sp.versionBytes = 0, 0
-	sp.log = commitLog{first: rev}
+	sp.log = newLog(rev)
 	slot := sp.log.append(rev)
 	slot.when, slot.cause = s.when, s.cause
 	// That a key was deleted, also long ago, is now known only as some change up to rev.

@@ -143,7 +143,10 @@ type SpaceSize struct {
 	// and values.
 	Versions     int
 	HistoryBytes int64
-	Deleted      int // deleted keys remembered
+	// IndexBytes is what readers of old revisions have made of the history so far, in bytes
+	// of memory. It is the state's, not the view's.
+	IndexBytes int64
+	Deleted    int // deleted keys remembered
 }
 
 // Size is how much the view holds.
@@ -155,7 +158,8 @@ func (v *View) Size() Size {
 			Keys: s.keys.Len(), Bytes: s.bytes,
 			Commits:  s.rev - s.history() + 1,
 			Versions: s.versions, HistoryBytes: s.versionBytes,
-			Deleted: s.dead.Len(),
+			IndexBytes: s.log.indexes.bytes.Load(),
+			Deleted:    s.dead.Len(),
 		}
 	}
 	return size
@@ -177,7 +181,7 @@ func (s Size) Memory() int64 {
 	n := int64(s.Leases) * leaseOverhead
 	for _, sp := range s.Spaces {
 		n += int64(sp.Keys)*keyOverhead + int64(sp.Versions)*versionOverhead + int64(sp.Deleted)*deadOverhead +
-			sp.Commits*commitOverhead + sp.Bytes + sp.HistoryBytes
+			sp.Commits*commitOverhead + sp.Bytes + sp.HistoryBytes + sp.IndexBytes
 	}
 	return n
 }
