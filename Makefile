@@ -11,6 +11,10 @@ LDFLAGS := -s -w -X herald/cmd/cli.version=$(VERSION)
 # Where it must compile, beside where it is built.
 PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 
+# The modules of the tree beside its own: what other people's would look like, and
+# clients whose dependencies are not ours.
+MODULES := examples/plugin internal/systemtest/etcdclients/viperremote
+
 # How many inputs each fuzz target tries in fuzz-smoke: a count rather than a time, so
 # that a slow machine tries as many.
 FUZZ_INPUTS ?= 20000
@@ -19,7 +23,7 @@ FUZZ_INPUTS ?= 20000
 BENCHTIME ?= 1s
 BENCH     ?= .
 
-RULES := test build vet fmt lint mod arch race cross fuzz-smoke e2e deploy-check chaos-short chaos-bugs
+RULES := test build vet fmt lint mod proto-fresh arch race cross fuzz-smoke e2e deploy-check chaos-short chaos-bugs
 
 # What bench-etcd is told; "go run ./bench -help" lists it all.
 BENCH_ETCD ?=
@@ -49,6 +53,7 @@ vet: ## go vet, the end-to-end tests included
 	$(GO) vet -tags "e2e lab" ./internal/systemtest/...
 	$(GO) vet -tags "chaos bug_stale_read bug_lost_write bug_lease_early bug_lock_twice bug_watch_drop" ./raftstore ./registry/mvcc ./registry/watch
 	$(GO) vet -tags bug_watch_dup ./registry/watch
+	@for m in $(MODULES); do echo "$$m"; (cd $$m && $(GO) vet ./...) || exit 1; done
 
 fmt: ## gofmt has nothing to change
 	@changed=$$(gofmt -l .) || exit 1; \
@@ -58,10 +63,16 @@ lint: ## staticcheck, at the version go.mod pins; the chosen checks are in stati
 	$(GO) tool staticcheck ./...
 	$(GO) tool staticcheck -tags e2e,lab ./internal/systemtest/...
 	$(GO) tool staticcheck -tags chaos ./raftstore
+	@tool=$$($(GO) tool -n staticcheck) || exit 1; \
+	for m in $(MODULES); do echo "$$m"; (cd $$m && "$$tool" ./...) || exit 1; done
 
 mod: ## go.mod and go.sum say exactly what is used, and the modules are what they were
 	$(GO) mod tidy -diff
 	$(GO) mod verify
+	@for m in $(MODULES); do echo "$$m"; (cd $$m && $(GO) mod tidy -diff && $(GO) mod verify) || exit 1; done
+
+proto-fresh: ## the generated files are what their .proto files say
+	GO=$(GO) .ci/proto-fresh
 
 arch: ## the house rules: import directions, third-party homes, package comments, …
 	$(GO) test ./internal/archtest
@@ -104,7 +115,7 @@ bench-smoke: static ## that the comparison with etcd works: every load for a sec
 	$(GO) run ./bench -herald $(BIN) -seconds 1 -rounds 1 -clients 1,64 -warm 200ms -watchers 1000 -rate 200 $(BENCH_ETCD)
 
 proto: ## the Go files of grpcserver's .proto files; needs protoc
-	GO=$(GO) .ci/proto
+	GO=$(GO) .ci/proto .
 
 clean: ## what make built
 	rm -rf bin
