@@ -39,11 +39,13 @@ func (c *core) etcdMetrics() string {
 		{"etcd_server_leader_changes_seen_total", "", "How often this server has seen the leader change.", c.leaders.changesSeen(), counter},
 		{"etcd_server_is_learner", "", "Whether this server has no vote.", oneIf(c.votes(c.stopping) != nil), gauge},
 		{"etcd_server_version", fmt.Sprintf("{server_version=%q}", apiVersion), "The version of etcd's API that is served.", 1, gauge},
+		{"etcd_cluster_version", fmt.Sprintf("{cluster_version=%q}", strings.TrimSuffix(clusterVersion, ".0")), "What of etcd's API every server serves.", 1, gauge},
 		{"etcd_mvcc_db_total_size_in_bytes", "", "About how much memory the state takes, history included.", s.Bytes, gauge},
 		{"etcd_mvcc_db_total_size_in_use_in_bytes", "", "The same: what is free is not kept.", s.Bytes, gauge},
 	} {
 		fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s %s\n%s%s %d\n", m.name, m.help, m.name, m.kind, m.name, m.labels, m.value)
 	}
+	c.calls.writeRPCCounts(&text)
 	return text.String()
 }
 

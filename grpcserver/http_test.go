@@ -168,7 +168,7 @@ func TestMetricsAreText(t *testing.T) {
 			}
 		}
 	}
-	want("with a leader", "etcd_server_has_leader 1", "etcd_server_is_leader 1", "# TYPE etcd_server_leader_changes_seen_total counter", "etcd_server_is_learner 0", `etcd_server_version{server_version="3.7.3"} 1`,
+	want("with a leader", "etcd_server_has_leader 1", "etcd_server_is_leader 1", "# TYPE etcd_server_leader_changes_seen_total counter", "etcd_server_is_learner 0", `etcd_server_version{server_version="3.7.3"} 1`, `etcd_cluster_version{cluster_version="3.7"} 1`,
 		"# TYPE etcd_mvcc_db_total_size_in_bytes gauge")
 	h.store.SetOutage(registry.ErrNoLeader)
 	want("without one", "etcd_server_has_leader 0", "etcd_server_is_leader 0")

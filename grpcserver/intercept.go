@@ -12,9 +12,9 @@ import (
 
 // unary is around every call of one request and one answer.
 func (c *core) unary(ctx context.Context, req any, call *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	began := time.Now()
+	began, counts := time.Now(), c.calls.began(call.FullMethod)
 	res, err := c.runUnary(ctx, req, handle)
-	c.calls.ended(call.FullMethod, began, err)
+	counts.answered(began, err)
 	return res, err
 }
 
@@ -28,7 +28,7 @@ func (c *core) runUnary(ctx context.Context, req any, handle grpc.UnaryHandler) 
 
 // stream is around every call that is a stream.
 func (c *core) stream(srv any, ss grpc.ServerStream, call *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-	ended := c.calls.began(call.FullMethod)
+	ended := c.calls.stream(call.FullMethod)
 	defer func() { ended(err) }()
 	ctx := ss.Context()
 	if err := c.admit(ctx); err != nil {

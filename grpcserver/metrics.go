@@ -24,9 +24,12 @@ type callMetrics struct {
 	watches  atomic.Int64
 }
 
-// methodMetrics are the counters of one method. Each is made when it is first counted on: of
-// most methods there is nothing to say, and of most codes.
+// methodMetrics are the counters of one method: those of the process, if somebody wants to
+// know, and those with the names that gRPC's middleware gives them.
 type methodMetrics struct {
+	rpc rpcCounts
+	// Each of these is made when it is first counted on: of most methods there is nothing to
+	// say, and of most codes.
 	codes   [codes.Unauthenticated + 1]func() interface{ Inc() }
 	seconds func() interface{ Observe(float64) }
 }
@@ -44,12 +47,13 @@ func newCallMetrics(m plugin.Metrics) *callMetrics {
 
 // know makes the counters of every method of the services.
 func (c *callMetrics) know(services map[string]grpc.ServiceInfo) {
-	if c.requests == nil {
-		return
-	}
 	for service, info := range services {
 		for _, m := range info.Methods {
-			c.methods["/"+service+"/"+m.Name] = c.method(shortMethod(service, m.Name))
+			counters := &methodMetrics{rpc: rpcCounts{service: service, method: m.Name, kind: rpcKind(m)}}
+			if c.requests != nil {
+				c.observe(counters, shortMethod(service, m.Name))
+			}
+			c.methods["/"+service+"/"+m.Name] = counters
 		}
 	}
 }
@@ -59,35 +63,49 @@ func shortMethod(service, method string) string {
 	return path.Join(service[strings.LastIndexByte(service, '.')+1:], method)
 }
 
-func (c *callMetrics) method(name string) *methodMetrics {
-	m := &methodMetrics{seconds: sync.OnceValue(func() interface{ Observe(float64) } { return c.seconds.With(name) })}
+func (c *callMetrics) observe(m *methodMetrics, name string) {
+	m.seconds = sync.OnceValue(func() interface{ Observe(float64) } { return c.seconds.With(name) })
 	for code := range m.codes {
 		m.codes[code] = sync.OnceValue(func() interface{ Inc() } { return c.requests.With(name, codes.Code(code).String()) })
+	}
+}
+
+// began counts the begin of a call. It returns where its end is to be counted, nil if the
+// method is unknown.
+func (c *callMetrics) began(method string) *methodMetrics {
+	m := c.methods[method]
+	if m != nil {
+		m.rpc.started.Add(1)
 	}
 	return m
 }
 
-// ended counts a call that is no stream.
-func (c *callMetrics) ended(method string, began time.Time, err error) {
-	if m := c.methods[method]; m != nil {
-		m.count(err)
+// stream counts a stream, until the function that it returns is called with how it ended.
+func (c *callMetrics) stream(method string) (ended func(error)) {
+	c.streams.Add(1)
+	m := c.began(method)
+	return func(err error) {
+		c.streams.Add(-1)
+		m.ended(err)
+	}
+}
+
+// answered counts the end of a call that is no stream, and how long it took.
+func (m *methodMetrics) answered(began time.Time, err error) {
+	m.ended(err)
+	if m != nil && m.seconds != nil {
 		m.seconds().Observe(time.Since(began).Seconds())
 	}
 }
 
-// began counts a stream, until the function that it returns is called with how it ended.
-func (c *callMetrics) began(method string) (ended func(error)) {
-	c.streams.Add(1)
-	return func(err error) {
-		c.streams.Add(-1)
-		if m := c.methods[method]; m != nil {
-			m.count(err)
-		}
+// ended counts the end of a call.
+func (m *methodMetrics) ended(err error) {
+	code := int(status.Code(err))
+	if m == nil || code >= len(m.codes) {
+		return
 	}
-}
-
-func (m *methodMetrics) count(err error) {
-	if code := int(status.Code(err)); code < len(m.codes) {
+	m.rpc.handled[code].Add(1)
+	if m.codes[code] != nil {
 		m.codes[code]().Inc()
 	}
 }
