@@ -22,6 +22,9 @@ const (
 	// ownTTL is how long a lease lives that the door made for a client that gave none. It is
 	// kept alive while the client waits, and no longer.
 	ownTTL = 60 * time.Second
+	// renewEvery is how often that is done, and renewAgain how long after it could not be.
+	renewEvery = ownTTL / 3
+	renewAgain = time.Second
 	// leaveTimeout bounds the giving up of a place whose client has gone.
 	leaveTimeout = 5 * time.Second
 )
@@ -32,7 +35,8 @@ type place struct {
 	prefix string // of the keys of the queue
 	key    string
 	lease  registry.LeaseID
-	own    bool // the lease was made for this place
+	own    bool        // the lease was made for this place
+	renew  *time.Timer // when the own lease is to be kept alive, while the place is waited in
 	// created is the revision at which the key was created. A key of this name with
 	// another is another place.
 	created int64
@@ -117,11 +121,9 @@ func (p *place) await(ctx context.Context) error {
 }
 
 func (p *place) waitInLine(ctx context.Context) error {
-	var renew <-chan time.Time
 	if p.own {
-		t := time.NewTicker(ownTTL / 3)
-		defer t.Stop()
-		renew = t.C
+		p.renew = time.NewTimer(renewEvery)
+		defer p.renew.Stop()
 	}
 	for {
 		revision, before, err := p.look(ctx)
@@ -132,7 +134,7 @@ func (p *place) waitInLine(ctx context.Context) error {
 			p.turn = revision
 			return nil
 		}
-		if err := p.untilDeleted(ctx, revision+1, before, renew); err != nil {
+		if err := p.untilDeleted(ctx, revision+1, before); err != nil {
 			return err
 		}
 	}
@@ -162,7 +164,11 @@ func (p *place) look(ctx context.Context) (revision int64, before string, err er
 
 // untilDeleted waits until, at revision from or later, the place's own key or another has been
 // deleted, or may have been.
-func (p *place) untilDeleted(ctx context.Context, from int64, other string, renew <-chan time.Time) error {
+func (p *place) untilDeleted(ctx context.Context, from int64, other string) error {
+	var renew <-chan time.Time
+	if p.own {
+		renew = p.renew.C
+	}
 	ready := make(chan struct{}, 1)
 	var watchers [2]registry.Watcher
 	for i, key := range [...]string{p.key, other} {
@@ -190,13 +196,33 @@ func (p *place) untilDeleted(ctx context.Context, from int64, other string, rene
 		select {
 		case <-ready:
 		case <-renew:
-			if _, err := p.store.KeepAlive(ctx, p.lease); err != nil && !errors.Is(err, registry.ErrLeaseNotFound) {
+			if err := p.keepAlive(ctx); err != nil {
 				return err
-			} // that its lease has ended is seen by its key
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// keepAlive keeps the place's own lease alive, and sees to it that it is called again. That the
+// lease has ended is seen by the place's key, and by nothing else: without a leader no lease
+// ends, and the next leader starts their time anew.
+func (p *place) keepAlive(ctx context.Context) error {
+	switch _, err := p.store.KeepAlive(ctx, p.lease); {
+	case err == nil, errors.Is(err, registry.ErrLeaseNotFound):
+		p.renew.Reset(renewEvery)
+	case passes(err):
+		p.renew.Reset(renewAgain)
+	default:
+		return err
+	}
+	return nil
+}
+
+// passes says that what failed may be done when it is tried again.
+func passes(err error) bool {
+	return errors.Is(err, registry.ErrNoLeader) || errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrTimeout)
 }
 
 // pollDeleted reports whether what is watched has been deleted, also if it was created anew
