@@ -17,6 +17,7 @@ type core struct {
 	cluster  registry.Cluster
 	operator registry.Operator // nil where the store cannot
 	version  string            // Herald's own
+	tempDir  string            // as plugin.Host has it
 	log      *slog.Logger
 
 	leaders      *leaderWatch
@@ -36,7 +37,7 @@ type core struct {
 
 func newCore(config Config, h *plugin.Host) *core {
 	c := &core{
-		config: config, store: h.Store, cluster: h.Cluster, operator: h.Operator, version: h.Version, log: h.Log,
+		config: config, store: h.Store, cluster: h.Cluster, operator: h.Operator, version: h.Version, tempDir: h.TempDir, log: h.Log,
 		leaders: newLeaderWatch(h.Cluster),
 		calls:   newCallMetrics(h.Metrics),
 		alarms:  newAlarms(h.Store),

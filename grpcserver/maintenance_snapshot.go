@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -37,7 +40,7 @@ func (s *maintenanceService) Snapshot(_ *pb.SnapshotRequest, to grpc.ServerStrea
 	case <-s.stopping.Done():
 		return context.Cause(s.stopping)
 	}
-	archive, err := os.CreateTemp("", "herald-snapshot-*")
+	archive, err := os.CreateTemp(s.tempDir, "herald-snapshot-*")
 	if err != nil {
 		return fmt.Errorf("take a snapshot: %w", err)
 	}
@@ -47,7 +50,7 @@ func (s *maintenanceService) Snapshot(_ *pb.SnapshotRequest, to grpc.ServerStrea
 		return fmt.Errorf("take a snapshot: %w", err)
 	}
 	padding := (snapshotBlock - size%snapshotBlock) % snapshotBlock
-	return sendSnapshot(to, io.MultiReader(archive, bytes.NewReader(make([]byte, padding))), size+padding)
+	return s.sendSnapshot(to, io.MultiReader(archive, bytes.NewReader(make([]byte, padding))), size+padding)
 }
 
 // saveTo writes the archive to a file, to be read from its beginning, and returns how long
@@ -73,8 +76,33 @@ func discard(f *os.File) {
 	_ = os.Remove(f.Name())
 }
 
-// sendSnapshot sends total bytes and their checksum.
-func sendSnapshot(to grpc.ServerStreamingServer[pb.SnapshotResponse], from io.Reader, total int64) error {
+// sendSnapshot sends total bytes and their checksum. It fails once the client has taken nothing
+// for too long: what waits in its connection is little, and the snapshot is large.
+//
+// A call cannot take back a message that it is sending, except by its end. So another goroutine
+// sends, and is given one message at a time; the end of the call is what ends it.
+func (s *maintenanceService) sendSnapshot(to grpc.ServerStreamingServer[pb.SnapshotResponse], from io.Reader, total int64) error {
+	messages, sent := make(chan *pb.SnapshotResponse), make(chan error, 1)
+	defer close(messages)
+	s.background.Go(func() {
+		for m := range messages {
+			sent <- to.Send(m)
+		}
+	})
+	patience := time.NewTimer(s.patience)
+	defer patience.Stop()
+	send := func(m *pb.SnapshotResponse) error {
+		messages <- m
+		patience.Reset(s.patience)
+		select {
+		case err := <-sent:
+			return err
+		case <-patience.C:
+			return status.Errorf(codes.DeadlineExceeded, "herald: the client has read nothing of the snapshot for %v; take another one", s.patience)
+		case <-to.Context().Done():
+			return context.Cause(to.Context())
+		}
+	}
 	sum := sha256.New()
 	from = io.TeeReader(from, sum)
 	for left := total; left > 0; {
@@ -86,9 +114,9 @@ func sendSnapshot(to grpc.ServerStreamingServer[pb.SnapshotResponse], from io.Re
 			return fmt.Errorf("read the snapshot that was taken: %w", err)
 		}
 		left -= int64(len(chunk))
-		if err := to.Send(&pb.SnapshotResponse{RemainingBytes: uint64(left), Blob: chunk, Version: storageVersion}); err != nil {
+		if err := send(&pb.SnapshotResponse{RemainingBytes: uint64(left), Blob: chunk, Version: storageVersion}); err != nil {
 			return err
 		}
 	}
-	return to.Send(&pb.SnapshotResponse{Blob: sum.Sum(nil), Version: storageVersion})
+	return send(&pb.SnapshotResponse{Blob: sum.Sum(nil), Version: storageVersion})
 }

@@ -324,12 +324,12 @@ func TestRestoreOnAFullDisk(t *testing.T) {
 func TestSpoolsOfACrashAreRemoved(t *testing.T) {
 	cfg := testConfig(t)
 	mustClose(t, openReady(t, cfg))
-	left := filepath.Join(cfg.DataDir, "restore-123.tmp")
+	left := filepath.Join(cfg.DataDir, tempDir, "restore-123")
 	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	openReady(t, cfg)
-	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it is still there: %v", err)
+	s := openReady(t, cfg)
+	if files, err := os.ReadDir(s.TempDir()); err != nil || len(files) > 0 {
+		t.Errorf("%s: %v, %v, want it to be empty", s.TempDir(), files, err)
 	}
 }

@@ -64,7 +64,7 @@ func (c *cluster) same(what string) {
 // noSpools says that no server has kept what was taken in.
 func (c *cluster) noSpools() {
 	c.t.Helper()
-	left, err := filepath.Glob(filepath.Join(c.base, "*", spoolPattern))
+	left, err := filepath.Glob(filepath.Join(c.base, "*", tempDir, "*"))
 	if err != nil || len(left) > 0 {
 		c.t.Errorf("%v is left (%v)", left, err)
 	}

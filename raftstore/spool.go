@@ -9,14 +9,11 @@ import (
 	"hash"
 	"io"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"herald/registry"
 	"herald/registry/archive"
 )
-
-const spoolPattern = "restore-*.tmp"
 
 // spool is an archive on this server's disk, read and found sound.
 type spool struct {
@@ -29,7 +26,7 @@ type spool struct {
 // spool takes an archive in, to its end. It fails with registry.ErrCorrupt, ErrFormat and
 // ErrDiskFull, and with r's own errors.
 func (s *Store) spool(ctx context.Context, r io.Reader) (_ *spool, err error) {
-	f, err := os.CreateTemp(s.dir.path, spoolPattern)
+	f, err := os.CreateTemp(s.dir.temp(), "restore-*")
 	if err != nil {
 		return nil, fmt.Errorf("take the snapshot in: %w", err)
 	}
@@ -100,18 +97,4 @@ func (g *guardedWriter) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return g.w.Write(b)
-}
-
-// removeSpools removes what a crash left.
-func removeSpools(d *dataDir) error {
-	left, err := filepath.Glob(filepath.Join(d.path, spoolPattern))
-	if err != nil {
-		return err
-	}
-	for _, path := range left {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -159,7 +159,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.dir.close)
-	if err := removeSpools(s.dir); err != nil {
+	if err := s.dir.emptyTemp(); err != nil {
 		return nil, err
 	}
 	if s.stores, err = openStores(s.dir, &cfg); err != nil {

@@ -112,7 +112,7 @@ func (n *Node) host(door string) *plugin.Host {
 	}
 	if n.store != nil { // a nil *Store in an interface would not be nil
 		h.Store, h.Cluster, h.Peer = n.store, n.store, n.store.PeerAddress()
-		h.Operator = n.store
+		h.Operator, h.TempDir = n.store, n.store.TempDir()
 	}
 	return h
 }

@@ -30,6 +30,9 @@ type Host struct {
 	// Peer is where the other servers reach this one, host:port; "" in an agent's
 	// process.
 	Peer string
+	// TempDir is a directory for files that nobody needs once this process has ended, on the
+	// disk that holds the data, and empty when the process started. "" is the system's own.
+	TempDir string
 	// Catalog is the live catalog.
 	Catalog *catalog.Catalog
 	// Agent is the local agent.
