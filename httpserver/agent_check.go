@@ -86,7 +86,8 @@ func (s *surface) reportCheck(q *request, status registry.HealthStatus, output s
 
 // agentChecks is GET /v1/agent/checks: the checks of this agent, by id.
 func (s *surface) agentChecks(q *request) error {
-	if err := unsupportedRead(&q.query); err != nil {
+	f, err := filterOf(q, &s.filters.checks)
+	if err != nil {
 		return err
 	}
 	tags := map[string]*registry.ServiceDefinition{}
@@ -95,7 +96,9 @@ func (s *surface) agentChecks(q *request) error {
 	}
 	all := map[string]api.HealthCheck{}
 	for _, c := range s.agent.Checks() {
-		all[c.Check.ID] = localCheck(&c.Check, tags[c.Check.ServiceID])
+		if v := localCheck(&c.Check, tags[c.Check.ServiceID]); f.Match(&v) {
+			all[c.Check.ID] = v
+		}
 	}
 	return q.json(http.StatusOK, all)
 }

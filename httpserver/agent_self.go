@@ -87,11 +87,14 @@ const membersTimeout = 5 * time.Second
 // agentMembers is GET /v1/agent/members: the servers, and every node that an agent
 // keeps in the catalog.
 func (s *surface) agentMembers(q *request) error {
+	f, err := filterOf(q, &s.filters.members)
+	if err != nil {
+		return err
+	}
 	var servers []registry.Member
 	if s.cluster != nil {
 		ctx, cancel := context.WithTimeout(q.r.Context(), membersTimeout)
 		defer cancel()
-		var err error
 		if servers, err = s.cluster.Members(ctx); err != nil {
 			return err
 		}
@@ -122,7 +125,7 @@ func (s *surface) agentMembers(q *request) error {
 			}
 		}
 	}
-	return q.json(http.StatusOK, all)
+	return q.json(http.StatusOK, f.Select(all))
 }
 
 func (s *surface) serverMember(m registry.Member) api.AgentMember {

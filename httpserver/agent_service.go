@@ -85,12 +85,15 @@ func unknownService(err error, id string) error {
 
 // agentServices is GET /v1/agent/services: what this agent advertises, by id.
 func (s *surface) agentServices(q *request) error {
-	if err := unsupportedRead(&q.query); err != nil {
+	f, err := filterOf(q, &s.filters.local)
+	if err != nil {
 		return err
 	}
 	all := map[string]*api.AgentService{}
 	for _, a := range s.agent.Services() {
-		all[a.Definition.ID] = s.agentServiceView(&a.Definition)
+		if v := s.agentServiceView(&a.Definition); f.Match(v) {
+			all[a.Definition.ID] = v
+		}
 	}
 	return q.json(http.StatusOK, all)
 }

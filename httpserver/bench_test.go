@@ -51,6 +51,18 @@ func BenchmarkKVGetRaw(b *testing.B) {
 	benchmark(b, h, "/v1/kv/bench/key?raw")
 }
 
+// A filtered answer that is not kept is made and looked through each time.
+func BenchmarkHealthState(b *testing.B) {
+	h := open(b)
+	for i := range 100 {
+		h.register(fmt.Sprintf(`{"Node":"n%d","Address":"10.0.0.%d","Check":{"CheckID":"c","Status":"passing"}}`, i, i))
+	}
+	b.Run("all", func(b *testing.B) { benchmark(b, h, "/v1/health/state/any") })
+	b.Run("filter", func(b *testing.B) {
+		benchmark(b, h, filtered("/v1/health/state/any", `Node == n7 or Status == critical`))
+	})
+}
+
 func BenchmarkHealthService(b *testing.B) {
 	h := open(b)
 	for i := range 10 {
@@ -58,5 +70,8 @@ func BenchmarkHealthService(b *testing.B) {
 	}
 	b.Run("all", func(b *testing.B) { benchmark(b, h, "/v1/health/service/web") })
 	b.Run("passing", func(b *testing.B) { benchmark(b, h, "/v1/health/service/web?passing") })
+	b.Run("filter", func(b *testing.B) {
+		benchmark(b, h, filtered("/v1/health/service/web", `Service.Port == 80 and "v1" in Service.Tags`))
+	})
 	b.Run("tag", func(b *testing.B) { benchmark(b, h, "/v1/health/service/web?passing=1&tag=v1") })
 }

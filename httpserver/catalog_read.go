@@ -56,9 +56,6 @@ func (s *surface) catalogWait(q *request, topic catalog.Topic) (answer, readOpti
 	if err != nil {
 		return answer{}, o, err
 	}
-	if err := unsupportedRead(&q.query); err != nil {
-		return answer{}, o, err
-	}
 	x, age, err := s.fresh(q.r.Context(), o.mode)
 	if err != nil {
 		return answer{}, o, err
@@ -136,12 +133,16 @@ func (s *surface) catalogDatacenters(q *request) error {
 }
 
 // catalogServices is GET /v1/catalog/services: every service with the union of its
-// tags, or with ?node-meta= those of the nodes that have it.
+// tags, or of those of the instances that ?node-meta= and ?filter= select.
 func (s *surface) catalogServices(q *request) error {
 	sel := parseSelection(&q.query)
+	f, err := filterOf(q, &s.filters.instances)
+	if err != nil {
+		return err
+	}
 	topic := catalog.ServicesTopic
-	if len(sel.meta) > 0 {
-		topic = anything
+	if len(sel.meta) > 0 || f.LooksAt("ID", "Node", "Address", "TaggedAddresses", "NodeMeta") {
+		topic = anything // nodes that change, too
 	}
 	x, err := s.catalogRead(q, topic)
 	if err != nil {
@@ -151,8 +152,11 @@ func (s *surface) catalogServices(q *request) error {
 		b = append(b, '{')
 		for svc := range x.Services() {
 			tags, some := svc.Tags(), true
-			if len(sel.meta) > 0 {
-				tags, some = sel.tagsOf(svc)
+			if len(sel.meta) > 0 || f != nil {
+				tags, some = sel.tagsOf(svc, func(i *catalog.Instance) bool {
+					row := view{s.datacenter}.catalogService(i)
+					return f.Match(&row)
+				})
 			}
 			if !some {
 				continue
@@ -167,12 +171,12 @@ func (s *surface) catalogServices(q *request) error {
 	})
 }
 
-// tagsOf is the union of the tags of the selected instances; some is false if
-// there are none.
-func (sel *selection) tagsOf(svc *catalog.Service) (tags []string, some bool) {
+// tagsOf is the union of the tags of the selected instances that also takes; some is
+// false if there are none.
+func (sel *selection) tagsOf(svc *catalog.Service, also func(*catalog.Instance) bool) (tags []string, some bool) {
 	seen := map[string]bool{}
 	for _, i := range svc.Instances() {
-		if !sel.node(i.Host) {
+		if !sel.node(i.Host) || !also(i) {
 			continue
 		}
 		some = true
@@ -200,12 +204,16 @@ func appendStrings(b []byte, list []string) []byte {
 // catalogService is GET /v1/catalog/service/<service>: its instances, flat.
 func (s *surface) catalogService(q *request) error {
 	sel := parseSelection(&q.query)
+	f, err := filterOf(q, &s.filters.instances)
+	if err != nil {
+		return err
+	}
 	return s.ofService(q, "catalog", &sel, func(v view, svc *catalog.Service) any {
 		list := []api.CatalogService{}
 		for _, i := range sel.instances(svc) {
 			list = append(list, v.catalogService(i))
 		}
-		return list
+		return f.Select(list)
 	})
 }
 
@@ -238,21 +246,33 @@ var emptyList = []byte("[]")
 // catalogNodes is GET /v1/catalog/nodes.
 func (s *surface) catalogNodes(q *request) error {
 	sel := parseSelection(&q.query)
+	f, err := filterOf(q, &s.filters.nodes)
+	if err != nil {
+		return err
+	}
 	x, err := s.catalogRead(q, catalog.NodesTopic)
 	if err != nil {
 		return err
 	}
 	list := []*api.Node{}
 	for n := range x.Nodes() {
-		if sel.node(n) {
-			list = append(list, view{s.datacenter}.node(n))
+		if !sel.node(n) {
+			continue
+		}
+		if out := (view{s.datacenter}).node(n); f.Match(out) {
+			list = append(list, out)
 		}
 	}
 	return q.json(http.StatusOK, list)
 }
 
-// catalogNode is GET /v1/catalog/node/<node>: the node and its instances by id.
+// catalogNode is GET /v1/catalog/node/<node>: the node and its instances by id, of
+// which ?filter= selects.
 func (s *surface) catalogNode(q *request) error {
+	f, err := filterOf(q, &s.filters.services)
+	if err != nil {
+		return err
+	}
 	n, err := s.nodeNamed(q)
 	if err != nil {
 		return err
@@ -263,13 +283,19 @@ func (s *surface) catalogNode(q *request) error {
 	v := view{s.datacenter}
 	out := api.CatalogNode{Node: v.node(n), Services: map[string]api.NodeService{}}
 	for _, i := range n.Instances() {
-		out.Services[i.ID] = *v.nodeService(i)
+		if svc := v.nodeService(i); f.Match(svc) {
+			out.Services[i.ID] = *svc
+		}
 	}
 	return q.json(http.StatusOK, out)
 }
 
 // catalogNodeServices is GET /v1/catalog/node-services/<node>: the same, as a list.
 func (s *surface) catalogNodeServices(q *request) error {
+	f, err := filterOf(q, &s.filters.services)
+	if err != nil {
+		return err
+	}
 	n, err := s.nodeNamed(q)
 	if err != nil {
 		return err
@@ -281,6 +307,7 @@ func (s *surface) catalogNodeServices(q *request) error {
 		for _, i := range n.Instances() {
 			out.Services = append(out.Services, *v.nodeService(i))
 		}
+		out.Services = f.Select(out.Services)
 	}
 	return q.json(http.StatusOK, out)
 }

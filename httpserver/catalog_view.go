@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,11 +142,13 @@ type selection struct {
 	passing bool
 	tags    []string // each must be there, in any case
 	meta    []pair   // of the node; each must be there
+	// filter is the expression that the documents are selected by, once they are made.
+	filter string
 }
 
 // parseSelection reads ?tag= and ?node-meta=k:v, both repeatable.
 func parseSelection(p *params) selection {
-	sel := selection{tags: p.all("tag")}
+	sel := selection{tags: p.all("tag"), filter: p.get("filter")}
 	for _, kv := range p.all("node-meta") {
 		k, v, _ := strings.Cut(kv, ":")
 		sel.meta = append(sel.meta, pair{k, v})
@@ -156,21 +159,25 @@ func parseSelection(p *params) selection {
 // all reports whether nothing but health is selected by.
 func (sel *selection) all() bool { return len(sel.tags) == 0 && len(sel.meta) == 0 }
 
-// key names the selection's answer of one kind among those kept for a service.
+// key names the selection's answer of one kind among those kept for a service. What
+// clients write is quoted in it, so that none can pass for another's.
 func (sel *selection) key(kind string) string {
 	if sel.passing {
 		kind += "+passing"
 	}
-	if sel.all() {
+	if sel.all() && sel.filter == "" {
 		return kind
 	}
 	var b strings.Builder
 	b.WriteString(kind)
 	for _, t := range sel.tags {
-		b.WriteString("\x00t" + strings.ToLower(t))
+		b.WriteString(" tag " + strconv.Quote(strings.ToLower(t)))
 	}
 	for _, m := range sel.meta {
-		b.WriteString("\x00m" + m.key + "\x00" + m.value)
+		b.WriteString(" meta " + strconv.Quote(m.key) + strconv.Quote(m.value))
+	}
+	if sel.filter != "" {
+		b.WriteString(" filter " + strconv.Quote(sel.filter))
 	}
 	return b.String()
 }

@@ -22,12 +22,16 @@ func (s *surface) healthService(q *request) error {
 			}
 		}
 	}
+	f, err := filterOf(q, &s.filters.entries)
+	if err != nil {
+		return err
+	}
 	return s.ofService(q, "health", &sel, func(v view, svc *catalog.Service) any {
 		list := []api.ServiceEntry{}
 		for _, i := range sel.instances(svc) {
 			list = append(list, v.entry(i))
 		}
-		return list
+		return f.Select(list)
 	})
 }
 
@@ -35,24 +39,32 @@ func (s *surface) healthService(q *request) error {
 func (s *surface) healthChecks(q *request) error {
 	sel := parseSelection(&q.query)
 	sel.tags = nil // the endpoint does not know them
+	f, err := filterOf(q, &s.filters.checks)
+	if err != nil {
+		return err
+	}
 	return s.ofService(q, "checks", &sel, func(v view, svc *catalog.Service) any {
 		list := []api.HealthCheck{}
 		for _, i := range sel.instances(svc) {
 			list = append(list, v.ownChecks(i)...)
 		}
-		return list
+		return f.Select(list)
 	})
 }
 
 // healthNode is GET /v1/health/node/<node>: every check on it.
 func (s *surface) healthNode(q *request) error {
+	f, err := filterOf(q, &s.filters.checks)
+	if err != nil {
+		return err
+	}
 	n, err := s.nodeNamed(q)
 	if err != nil {
 		return err
 	}
 	list := []api.HealthCheck{}
 	if n != nil {
-		list = view{s.datacenter}.nodeChecks(n)
+		list = f.Select(view{s.datacenter}.nodeChecks(n))
 	}
 	return q.json(http.StatusOK, list)
 }
@@ -65,6 +77,10 @@ func (s *surface) healthState(q *request) error {
 		return err
 	}
 	sel := parseSelection(&q.query)
+	f, err := filterOf(q, &s.filters.checks)
+	if err != nil {
+		return err
+	}
 	topic := catalog.ChecksTopic
 	if len(sel.meta) > 0 {
 		topic = anything
@@ -84,5 +100,5 @@ func (s *surface) healthState(q *request) error {
 			}
 		}
 	}
-	return q.json(http.StatusOK, list)
+	return q.json(http.StatusOK, f.Select(list))
 }

@@ -80,14 +80,6 @@ func parseReadOptions(p *params) (readOptions, error) {
 	return o, nil
 }
 
-// unsupportedRead refuses by name what a read asks for and would not get.
-func unsupportedRead(p *params) error {
-	if p.get("filter") != "" {
-		return refuse(http.StatusInternalServerError, "Failed to create boolean expression evaluator: Herald does not evaluate ?filter= yet; leave it out and select in the answer, or use ?tag= and ?node-meta=")
-	}
-	return nil
-}
-
 // blocking returns the context a blocking query waits under: it ends with the
 // request, after the wait, and when the door stops. Its end is no error but the
 // time to answer with what there is, unless the request itself is over.

@@ -29,6 +29,8 @@ type surface struct {
 	agent    registry.Agent
 	forward  *forwarder // nil in a server's process
 
+	filters filters
+
 	log            *slog.Logger
 	metrics        *metrics
 	metricsHandler http.Handler

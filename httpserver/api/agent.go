@@ -15,6 +15,10 @@ type AgentService struct {
 	// ContentHash changes when the definition does; GET /v1/agent/service/<id> has it.
 	ContentHash string `json:",omitempty"`
 	Datacenter  string
+	Kind        string  `json:",omitempty"` // always "", as Foreign
+	Proxy       Proxy   `json:",omitzero"`
+	Connect     Connect `json:",omitzero"`
+	Foreign
 }
 
 // AgentServiceHealth is a local instance with its aggregated health.

@@ -12,6 +12,29 @@ type Node struct {
 	Meta            map[string]string
 	CreateIndex     uint64
 	ModifyIndex     uint64
+	Foreign
+}
+
+// Foreign is what Consul's documents have and Herald's never do. It is never
+// shown, but a filter may ask for it.
+type Foreign struct {
+	Namespace string `json:",omitempty"`
+	Partition string `json:",omitempty"`
+	PeerName  string `json:",omitempty"`
+}
+
+// Proxy is what a service of Consul's mesh is a proxy for; as Foreign.
+type Proxy struct {
+	DestinationServiceName string `json:",omitempty"`
+	DestinationServiceID   string `json:",omitempty"`
+	LocalServiceAddress    string `json:",omitempty"`
+	LocalServicePort       int    `json:",omitempty"`
+	Mode                   string `json:",omitempty"`
+}
+
+// Connect says that a service takes part in Consul's mesh by itself; as Foreign.
+type Connect struct {
+	Native bool `json:",omitempty"`
 }
 
 // ServiceAddress is an address and port of an instance under a tag.
@@ -40,6 +63,10 @@ type NodeService struct {
 	EnableTagOverride bool
 	CreateIndex       uint64
 	ModifyIndex       uint64
+	Kind              string  `json:",omitempty"` // always "", as Foreign
+	Proxy             Proxy   `json:",omitzero"`
+	Connect           Connect `json:",omitzero"`
+	Foreign
 }
 
 // CatalogNode is what GET /v1/catalog/node/<node> answers.
@@ -76,6 +103,9 @@ type CatalogService struct {
 	ServiceEnableTagOverride bool
 	CreateIndex              uint64
 	ModifyIndex              uint64
+	ServiceProxy             Proxy   `json:",omitzero"`
+	ServiceConnect           Connect `json:",omitzero"`
+	Foreign
 }
 
 // CatalogRegistration is the body of PUT /v1/catalog/register.

@@ -18,6 +18,7 @@ type HealthCheck struct {
 	Definition  struct{}
 	CreateIndex uint64
 	ModifyIndex uint64
+	Foreign
 }
 
 // ServiceEntry is one instance with its node and every check that counts for it,
