@@ -1,6 +1,8 @@
 package raftstore
 
-// The methods of the RPC between servers. A number, once released, keeps its meaning.
+// The methods of the RPC between servers. A number, once released, keeps its meaning, and what
+// a call and its answer carry keeps its format: the version of the handshake is what tells servers
+// apart that would misread each other.
 const (
 	// What only the leader can do, asked by a follower on behalf of its callers.
 	methodPropose   = 1 // an entry of commands: see forwarder

@@ -16,9 +16,10 @@ const (
 	protoStream protocol = 3
 )
 
-// handshakeVersion is the format of the handshake and of what follows it. A server
-// refuses a newer one than its own.
-const handshakeVersion = 1
+// handshakeVersion is the format of the handshake and of what follows it, up to what the
+// calls carry. A server refuses a newer one than its own, on either side. In version 1
+// a follower passed on one command at a time.
+const handshakeVersion = 2
 
 // maxHandshake bounds a hello and an answer, in bytes.
 const maxHandshake = 4 << 10

@@ -32,14 +32,14 @@ func TestHelloAndAnswerRoundTrip(t *testing.T) {
 	})
 }
 
-// TestHandshakeBytes pins the format of version 1: the next version has to read it.
+// TestHandshakeBytes pins the format of version 2: the next version has to read it.
 func TestHandshakeBytes(t *testing.T) {
 	var b bytes.Buffer
 	h := hello{handshakeVersion, Identity{"c1", "n1"}, "n1:7400", "n2", 9}
 	if err := writeHandshake(&b, []byte{byte(protoStream)}, h.append(nil)); err != nil {
 		t.Fatal(err)
 	}
-	if want := "\x03\x00\x13\x01\x02c1\x02n1\x07n1:7400\x02n2\x09"; b.String() != want {
+	if want := "\x03\x00\x13\x02\x02c1\x02n1\x07n1:7400\x02n2\x09"; b.String() != want {
 		t.Errorf("hello is %q, want %q", b.String(), want)
 	}
 	b.Reset()
@@ -47,7 +47,7 @@ func TestHandshakeBytes(t *testing.T) {
 	if err := writeHandshake(&b, nil, a.append(nil)); err != nil {
 		t.Fatal(err)
 	}
-	if want := "\x00\x0b\x01\x01\x02no\x02c1\x02n2"; b.String() != want {
+	if want := "\x00\x0b\x02\x01\x02no\x02c1\x02n2"; b.String() != want {
 		t.Errorf("answer is %q, want %q", b.String(), want)
 	}
 }

@@ -108,12 +108,12 @@ func TestDiallerChecksTheAnswer(t *testing.T) {
 		want         error
 		text         string
 	}{
-		{"accepts for another", "\x00\x08\x01\x00\x00\x01c\x02b2", registry.ErrForeignCluster, "b2"},
-		{"accepts from another cluster", "\x00\x07\x01\x00\x00\x01d\x01b", registry.ErrForeignCluster, "cluster d"},
-		{"newer, refuses", "\x00\x0b\x02\x02\x07upgrade..", nil, "refused: upgrade"},
-		{"newer, accepts", "\x00\x05\x02\x00\x00..", nil, "upgrade"},
+		{"accepts for another", "\x00\x08\x02\x00\x00\x01c\x02b2", registry.ErrForeignCluster, "b2"},
+		{"accepts from another cluster", "\x00\x07\x02\x00\x00\x01d\x01b", registry.ErrForeignCluster, "cluster d"},
+		{"newer, refuses", "\x00\x0b\x03\x02\x07upgrade..", nil, "refused: upgrade"},
+		{"newer, accepts", "\x00\x05\x03\x00\x00..", nil, "upgrade"},
 		{"nonsense", "HTTP/1.1 400 Bad Request", nil, "malformed"},
-		{"cut short", "\x00\x07\x01\x00\x00\x01c", nil, ""},
+		{"cut short", "\x00\x07\x02\x00\x00\x01c", nil, ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -133,8 +133,8 @@ func TestDiallerChecksTheAnswer(t *testing.T) {
 // TestStrangersAtThePort sends what no server sends. Each gets the answer, and then
 // the end of the connection, and the log says why.
 func TestStrangersAtThePort(t *testing.T) {
-	const hello = "\x02\x00\x08\x01\x01c\x01a\x00\x00\x00"
-	const welcome = "\x00\x07\x01\x00\x00\x01c\x01b"
+	const hello = "\x02\x00\x08\x02\x01c\x01a\x00\x00\x00"
+	const welcome = "\x00\x07\x02\x00\x00\x01c\x01b"
 	cases := []struct {
 		name, says, answer string
 		after              time.Duration
@@ -144,8 +144,8 @@ func TestStrangersAtThePort(t *testing.T) {
 		{name: "slow", says: "\x02\x00", after: 5 * time.Second, log: "refused"},
 		{name: "another program", says: "GET / HTTP/1.1\r\n\r\n", log: "unknown peer protocol 71"},
 		{name: "too large", says: "\x02\xff\xff", log: "malformed handshake"},
-		{name: "malformed hello", says: "\x02\x00\x02\x01\xff", log: "malformed handshake"},
-		{name: "newer", says: "\x02\x00\x03\x02??", answer: "upgrade this server", log: "version 2"},
+		{name: "malformed hello", says: "\x02\x00\x02\x02\xff", log: "malformed handshake"},
+		{name: "newer", says: "\x02\x00\x03\x03??", answer: "upgrade this server", log: "version 3"},
 		{name: "unknown kind", says: hello + strings.Repeat("\xff", 20), answer: welcome, log: "malformed frame"},
 		{name: "too large a frame", says: hello + "\xff\xff\xff\xff\x02" + strings.Repeat("\x00", 13), answer: welcome, log: "malformed frame"},
 		{name: "an answer from a caller", says: hello + "\x00\x00\x00\x00\x05" + strings.Repeat("\x00", 13), answer: welcome, log: "not for a caller"},
@@ -269,11 +269,11 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 // FuzzPort speaks arbitrary bytes to a port, which has to serve others afterwards. What a
 // handler is given must fit what was sent.
 func FuzzPort(f *testing.F) {
-	const hello = "\x02\x00\x08\x01\x01c\x01a\x00\x00\x00"
+	const hello = "\x02\x00\x08\x02\x01c\x01a\x00\x00\x00"
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Add([]byte(hello + "\x00\x00\x00\x02\x02\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00hi"))
 	f.Add([]byte(hello + "\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00"))
-	f.Add([]byte("\x03\x00\x08\x01\x01c\x01a\x00\x00\x07stream"))
+	f.Add([]byte("\x03\x00\x08\x02\x01c\x01a\x00\x00\x07stream"))
 	f.Add([]byte("\x01\x00\x08\x01\x01c\x01a\x00\x00\x00for raft"))
 	n := memnet.New()
 	check := func(_ context.Context, from peer.Identity, req []byte) ([]byte, error) {
