@@ -168,15 +168,10 @@ func (l localLeader) remaining(_ context.Context, id registry.LeaseID) (time.Dur
 }
 
 // ListLeases implements registry.Leases.
-func (s *Store) ListLeases(ctx context.Context) ([]registry.LeaseID, error) {
+func (s *Store) ListLeases(ctx context.Context, without ...registry.Space) ([]registry.LeaseID, error) {
 	v, err := s.linearView(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]registry.LeaseID, 0, v.Size().Leases)
-	v.Leases(func(l mvcc.LeaseState) bool {
-		ids = append(ids, l.ID)
-		return true
-	})
-	return ids, nil
+	return v.LeaseIDs(without...), nil
 }

@@ -75,6 +75,15 @@ func (m *image) holdsOf(id registry.LeaseID, yield func(hold) bool) {
 	m.holds.Ascend(hold{lease: id}, func(h hold) bool { return h.lease == id && yield(h) })
 }
 
+// holdsIn says whether a lease holds up a key of a space.
+func (m *image) holdsIn(id registry.LeaseID, s registry.Space) (any bool) {
+	m.holds.Ascend(hold{lease: id, space: s}, func(h hold) bool {
+		any = h.lease == id && h.space == s
+		return false
+	})
+	return any
+}
+
 func validTTL(ttl time.Duration) error {
 	if ttl < 0 || ttl > registry.MaxTTL {
 		return fmt.Errorf("%w: %v is not between 0 and %v", registry.ErrInvalidTTL, ttl, time.Duration(registry.MaxTTL))

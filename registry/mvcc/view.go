@@ -1,6 +1,10 @@
 package mvcc
 
-import "herald/registry"
+import (
+	"slices"
+
+	"herald/registry"
+)
 
 // View is the state as it was when it was published. It never changes; any
 // number of goroutines may read it, for as long as they like, without holding
@@ -111,6 +115,20 @@ func (v *View) Lease(id registry.LeaseID) (LeaseState, bool) {
 // Leases yields every lease, by id, until yield returns false.
 func (v *View) Leases(yield func(LeaseState) bool) {
 	v.leases.Scan(func(_ int64, l *lease) bool { return yield(l.state()) })
+}
+
+// LeaseIDs returns the id of every lease, ascending, but for those that hold a key of one of the
+// spaces: that is attached to them or locked by them.
+func (v *View) LeaseIDs(without ...registry.Space) []registry.LeaseID {
+	ids := make([]registry.LeaseID, 0, v.leases.Len())
+	v.leases.Scan(func(id int64, _ *lease) bool {
+		holds := func(s registry.Space) bool { return v.holdsIn(registry.LeaseID(id), s) }
+		if !slices.ContainsFunc(without, holds) {
+			ids = append(ids, registry.LeaseID(id))
+		}
+		return true
+	})
+	return ids
 }
 
 // LeaseKeys returns the keys that are attached to a lease or locked by it, by

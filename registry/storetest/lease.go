@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -60,6 +61,32 @@ var leaseCases = []testCase{
 		s.isError("ListLeases", err, nil)
 		if !slices.Equal(ids, []registry.LeaseID{-3, 5}) {
 			s.Errorf("ListLeases: got %v, want [-3 5]", ids)
+		}
+	}},
+	{"listed, without those of a space", func(s *subject) {
+		for _, id := range []registry.LeaseID{-3, -2, -1, 1, 2, 3} {
+			if _, err := s.GrantLease(s.ctx, id, time.Hour); err != nil {
+				s.Fatal(err)
+			}
+		}
+		s.putAs(registry.PutRequest{Space: registry.SpaceCatalog, Key: "n", Lease: -3})
+		s.putAs(registry.PutRequest{Space: registry.SpaceSession, Key: "s", Lease: -1})
+		s.putAs(registry.PutRequest{Key: "locked", Lock: registry.LockAcquire, Holder: -1})
+		s.putAs(registry.PutRequest{Key: "k", Lease: 1})
+		s.putAs(registry.PutRequest{Space: registry.SpaceSession, Key: "gone", Lease: 3})
+		s.do(op(registry.DeleteRequest{Space: registry.SpaceSession, KeyRange: registry.One("gone")}))
+		for _, c := range []struct {
+			without []registry.Space
+			want    string
+		}{
+			{[]registry.Space{registry.SpaceCatalog, registry.SpaceSession}, "[-2 1 2 3]"},
+			{[]registry.Space{registry.SpaceCatalog}, "[-2 -1 1 2 3]"},
+			{[]registry.Space{registry.SpaceKV}, "[-3 -2 2 3]"},
+			{[]registry.Space{registry.SpaceSystem}, "[-3 -2 -1 1 2 3]"},
+		} {
+			ids, err := s.ListLeases(s.ctx, c.without...)
+			s.isError("ListLeases", err, nil)
+			s.equal(fmt.Sprintf("without %v", c.without), fmt.Sprint(ids), c.want)
 		}
 	}},
 	{"its keys", func(s *subject) {

@@ -105,17 +105,12 @@ func (m *Memory) Lease(ctx context.Context, id registry.LeaseID, keys bool) (reg
 }
 
 // ListLeases is part of registry.Leases.
-func (m *Memory) ListLeases(ctx context.Context) ([]registry.LeaseID, error) {
+func (m *Memory) ListLeases(ctx context.Context, without ...registry.Space) ([]registry.LeaseID, error) {
 	v, err := m.view(ctx, registry.Linearizable)
 	if err != nil {
 		return nil, err
 	}
-	var ids []registry.LeaseID
-	v.Leases(func(l mvcc.LeaseState) bool {
-		ids = append(ids, l.ID)
-		return true
-	})
-	return ids, nil
+	return v.LeaseIDs(without...), nil
 }
 
 // startLocked starts the time to live of a lease anew.

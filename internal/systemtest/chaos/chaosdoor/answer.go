@@ -39,7 +39,7 @@ func (d *Door) answer(ctx context.Context, req *request) *response {
 	case req.Lease != nil:
 		resp.Lease, resp.Revisions, err = answerLease(ctx, store, req.Lease)
 	case req.Leases:
-		resp.Leases, err = store.ListLeases(ctx)
+		resp.Leases, err = store.ListLeases(ctx, req.Without...)
 	case req.Status:
 		resp.Status = d.host.Cluster.Status()
 	case req.Members:

@@ -200,8 +200,8 @@ func (c *Client) lease(ctx context.Context, call leaseCall) (*response, error) {
 }
 
 // ListLeases implements registry.Leases.
-func (c *Client) ListLeases(ctx context.Context) ([]registry.LeaseID, error) {
-	resp, err := c.call(ctx, &request{Leases: true})
+func (c *Client) ListLeases(ctx context.Context, without ...registry.Space) ([]registry.LeaseID, error) {
+	resp, err := c.call(ctx, &request{Leases: true, Without: without})
 	if err != nil {
 		return nil, readOnly(err)
 	}

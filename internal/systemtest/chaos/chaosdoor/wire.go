@@ -19,6 +19,7 @@ type request struct {
 	Compact *compactCall
 	Lease   *leaseCall
 	Leases  bool
+	Without []registry.Space // of the leases asked for
 
 	// Watch turns the connection into a watcher's: what follows on it is Next and Synced.
 	Watch  *registry.WatchRequest

@@ -2,6 +2,7 @@ package etcdclient
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -71,8 +72,14 @@ func (s *Store) Lease(ctx context.Context, id registry.LeaseID, keys bool) (regi
 	return l, nil
 }
 
-// ListLeases implements registry.Leases.
-func (s *Store) ListLeases(ctx context.Context) ([]registry.LeaseID, error) {
+// ListLeases implements registry.Leases. Etcd's API always leaves out the leases of agents and
+// of HTTP sessions, and can leave out no others.
+func (s *Store) ListLeases(ctx context.Context, without ...registry.Space) ([]registry.LeaseID, error) {
+	for _, space := range without {
+		if space != registry.SpaceCatalog && space != registry.SpaceSession {
+			return nil, fmt.Errorf("%w: etcd's API does not list leases by space %v", registry.ErrInvalid, space)
+		}
+	}
 	res, err := s.client.Leases(ctx)
 	if err != nil {
 		return nil, said(err)
