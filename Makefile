@@ -25,10 +25,13 @@ BENCH     ?= .
 
 RULES := test build vet fmt lint mod proto-fresh arch race cross fuzz-smoke e2e deploy-check chaos-short chaos-bugs
 
+# The etcd that e2e-etcd asks.
+ETCD ?= /usr/bin/etcd
+
 # What bench-etcd is told; "go run ./bench -help" lists it all.
 BENCH_ETCD ?=
 
-.PHONY: help check rules $(RULES) static bench bench-etcd bench-smoke proto clean
+.PHONY: help check rules $(RULES) static e2e-etcd bench bench-etcd bench-smoke proto clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +96,9 @@ fuzz-smoke: ## every fuzz target, for a short while
 
 e2e: static ## the built binary, driven with the real dig and curl
 	HERALD_BIN=$(abspath $(BIN)) $(GO) test -count=1 -tags e2e ./internal/systemtest/...
+
+e2e-etcd: ## what the tests of etcd's clients expect of Herald is true of etcd; ETCD=path
+	HERALD_TEST_ETCD=$(ETCD) $(GO) test -count=1 -tags e2e ./internal/systemtest/etcdclients
 
 deploy-check: static ## the deployment files, against the built binary and systemd's own tools
 	HERALD_BIN=$(abspath $(BIN)) $(GO) test -count=1 ./deploy/...
