@@ -1,6 +1,8 @@
 package grpcserver
 
 import (
+	"math"
+
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -29,9 +31,13 @@ func (s *kvService) RangeStream(r *pb.RangeRequest, to grpc.ServerStreamingServe
 	}
 	page := rangeRequest(r)
 	page.SkipCount = !r.CountOnly
+	first := int64(firstPage)
+	if r.SortTarget != pb.RangeRequest_KEY {
+		first = math.MaxInt64 // only all keys can be sorted
+	}
 	out := rangePieces{to: to}
 	var now, read int64 // the revision when the stream began; how many keys were read
-	for size := int64(firstPage); ; size = min(pageGrowth*size, largestPage) {
+	for size := first; ; size = min(pageGrowth*size, largestPage) {
 		page.Limit = size
 		if r.Limit > 0 {
 			page.Limit = min(size, r.Limit-read)
@@ -73,12 +79,14 @@ func (s *kvService) RangeStream(r *pb.RangeRequest, to grpc.ServerStreamingServe
 }
 
 // checkRangeStream says what is wrong with a streamed read in itself. What would take all
-// keys before the first can be told is not done in pieces.
+// keys before the first can be told is not done in pieces, but for what etcd takes too: a
+// target without an order, for which Range sorts ascending.
 func checkRangeStream(r *pb.RangeRequest) error {
 	if err := checkRange(r); err != nil {
 		return err
 	}
-	if r.SortTarget != pb.RangeRequest_KEY || r.SortOrder == pb.RangeRequest_DESCEND {
+	byKey := r.SortTarget == pb.RangeRequest_KEY && r.SortOrder == pb.RangeRequest_ASCEND
+	if r.SortOrder != pb.RangeRequest_NONE && !byKey {
 		return status.Error(codes.Unimplemented, "herald: RangeStream answers in the order of the keys; sort with Range")
 	}
 	if r.MinModRevision != 0 || r.MaxModRevision != 0 || r.MinCreateRevision != 0 || r.MaxCreateRevision != 0 {

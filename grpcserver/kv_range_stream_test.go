@@ -110,6 +110,36 @@ func TestRangeStreamPutTogetherIsRange(t *testing.T) {
 	})
 }
 
+// A target without an order is taken, and sorted by as Range does.
+func TestRangeStreamOfATargetWithoutAnOrder(t *testing.T) {
+	h := open(t)
+	kv := pb.NewKVClient(h.conn)
+	const keys = 3 * firstPage
+	for i := range keys {
+		put(t, h.store, fmt.Sprintf("k%02d", i), fmt.Appendf(nil, "v%02d", keys-i))
+	}
+	for _, target := range []pb.RangeRequest_SortTarget{pb.RangeRequest_VERSION, pb.RangeRequest_CREATE, pb.RangeRequest_MOD, pb.RangeRequest_VALUE} {
+		for _, limit := range []int64{0, firstPage + 5, keys} {
+			r := &pb.RangeRequest{Key: []byte("k"), RangeEnd: []byte("l"), SortTarget: target, Limit: limit}
+			want, err := kv.Range(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pieces, err := received(kv.RangeStream(t.Context(), r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := new(pb.RangeResponse)
+			for _, p := range pieces {
+				proto.Merge(got, p)
+			}
+			if !proto.Equal(got, want) {
+				t.Errorf("by %v, limit %d: %v\nwant %v", target, limit, got, want)
+			}
+		}
+	}
+}
+
 func TestRangeStreamPiecesAreBounded(t *testing.T) {
 	h := open(t)
 	kv := pb.NewKVClient(h.conn)
@@ -244,7 +274,9 @@ func TestRangeStreamRefusals(t *testing.T) {
 		{"no such order", all(func(r *pb.RangeRequest) { r.SortOrder = 7 }), codes.InvalidArgument, "etcdserver: invalid sort option"},
 		{"no such target", all(func(r *pb.RangeRequest) { r.SortTarget = 7 }), codes.InvalidArgument, "etcdserver: invalid sort option"},
 		{"descending", all(func(r *pb.RangeRequest) { r.SortOrder = pb.RangeRequest_DESCEND }), codes.Unimplemented, ""},
-		{"by version", all(func(r *pb.RangeRequest) { r.SortTarget = pb.RangeRequest_VERSION }), codes.Unimplemented, ""},
+		{"by version", all(func(r *pb.RangeRequest) {
+			r.SortTarget, r.SortOrder = pb.RangeRequest_VERSION, pb.RangeRequest_ASCEND
+		}), codes.Unimplemented, ""},
 		{"min mod", all(func(r *pb.RangeRequest) { r.MinModRevision = 1 }), codes.Unimplemented, ""},
 		{"max mod", all(func(r *pb.RangeRequest) { r.MaxModRevision = -1 }), codes.Unimplemented, ""},
 		{"min create", all(func(r *pb.RangeRequest) { r.MinCreateRevision = 1 }), codes.Unimplemented, ""},

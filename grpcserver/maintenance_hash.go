@@ -23,6 +23,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// hashOfNothing is the hash where there is no key. It is not 0, which JSON leaves out: whoever
+// reads the hash there is to find one.
+const hashOfNothing = 1
+
 // HashKV hashes the user's keys as this server has them at a revision, the current one if
 // none is given. Servers that agree on the keys agree on the hash, whatever each has
 // compacted.
@@ -63,7 +67,7 @@ func (s *maintenanceService) hashOnce(ctx context.Context, revision int64) (uint
 	page := registry.RangeRequest{
 		KeyRange: registry.All(), Revision: revision, Limit: hashPage, SkipCount: true, Consistency: registry.Stale,
 	}
-	var sum uint32
+	sum := uint32(hashOfNothing)
 	var row []byte
 	for {
 		res, err := s.store.Range(ctx, page)

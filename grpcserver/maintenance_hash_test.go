@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +97,15 @@ func TestHashKVIsOfARevision(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestHashOfNoKeysIsToldInJSON(t *testing.T) {
+	h := open(t)
+	for _, path := range []string{"/v3/maintenance/hash", "/v3/maintenance/hashkv"} {
+		if code, body := h.post(path, `{}`); code != 200 || !strings.Contains(body, `"hash":`) {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
 }
 
 func TestHashKVThroughTheDoor(t *testing.T) {
