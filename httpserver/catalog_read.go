@@ -135,7 +135,7 @@ func (s *surface) catalogDatacenters(q *request) error {
 // catalogServices is GET /v1/catalog/services: every service with the union of its
 // tags, or of those of the instances that ?node-meta= and ?filter= select.
 func (s *surface) catalogServices(q *request) error {
-	sel := parseSelection(&q.query)
+	sel := s.selection(q)
 	f, err := filterOf(q, &s.filters.instances)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func appendStrings(b []byte, list []string) []byte {
 
 // catalogService is GET /v1/catalog/service/<service>: its instances, flat.
 func (s *surface) catalogService(q *request) error {
-	sel := parseSelection(&q.query)
+	sel := s.selection(q)
 	f, err := filterOf(q, &s.filters.instances)
 	if err != nil {
 		return err
@@ -232,20 +232,20 @@ func (s *surface) ofService(q *request, kind string, sel *selection, build func(
 	if svc == nil {
 		return q.jsonBytes(emptyList)
 	}
-	return q.jsonBytes(svc.Memo(sel.key(kind), func() []byte {
+	return q.memo(svc, sel.key(kind), func() []byte {
 		b, err := json.Marshal(build(view{s.datacenter}, svc))
 		if err != nil {
 			panic(err) // what is built are plain values
 		}
 		return b
-	}))
+	})
 }
 
 var emptyList = []byte("[]")
 
 // catalogNodes is GET /v1/catalog/nodes.
 func (s *surface) catalogNodes(q *request) error {
-	sel := parseSelection(&q.query)
+	sel := s.selection(q)
 	f, err := filterOf(q, &s.filters.nodes)
 	if err != nil {
 		return err
@@ -263,7 +263,7 @@ func (s *surface) catalogNodes(q *request) error {
 			list = append(list, out)
 		}
 	}
-	return q.json(http.StatusOK, list)
+	return q.json(http.StatusOK, nearest(list, sel.near, func(n **api.Node) string { return (*n).Node }))
 }
 
 // catalogNode is GET /v1/catalog/node/<node>: the node and its instances by id, of

@@ -144,6 +144,15 @@ type selection struct {
 	meta    []pair   // of the node; each must be there
 	// filter is the expression that the documents are selected by, once they are made.
 	filter string
+	// near is the node whose instances come first, "" for none.
+	near string
+}
+
+// selection reads which instances or nodes a request wants, and in which order.
+func (s *surface) selection(q *request) selection {
+	sel := parseSelection(&q.query)
+	sel.near = s.nearOf(q)
+	return sel
 }
 
 // parseSelection reads ?tag= and ?node-meta=k:v, both repeatable.
@@ -156,8 +165,8 @@ func parseSelection(p *params) selection {
 	return sel
 }
 
-// all reports whether nothing but health is selected by.
-func (sel *selection) all() bool { return len(sel.tags) == 0 && len(sel.meta) == 0 }
+// all reports whether nothing but health is selected by, and the order is any.
+func (sel *selection) all() bool { return len(sel.tags) == 0 && len(sel.meta) == 0 && sel.near == "" }
 
 // key names the selection's answer of one kind among those kept for a service. What
 // clients write is quoted in it, so that none can pass for another's.
@@ -175,6 +184,9 @@ func (sel *selection) key(kind string) string {
 	}
 	for _, m := range sel.meta {
 		b.WriteString(" meta " + strconv.Quote(m.key) + strconv.Quote(m.value))
+	}
+	if sel.near != "" {
+		b.WriteString(" near " + strconv.Quote(strings.ToLower(sel.near)))
 	}
 	if sel.filter != "" {
 		b.WriteString(" filter " + strconv.Quote(sel.filter))
@@ -197,7 +209,7 @@ func (sel *selection) instances(svc *catalog.Service) []*catalog.Instance {
 			some = append(some, i)
 		}
 	}
-	return some
+	return nearest(some, sel.near, func(i **catalog.Instance) string { return (*i).Host.Name })
 }
 
 func (sel *selection) node(n *catalog.Node) bool {

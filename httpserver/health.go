@@ -12,7 +12,7 @@ import (
 // healthService is GET /v1/health/service/<service>: its instances with their nodes
 // and checks; with ?passing only those of which nothing is wrong.
 func (s *surface) healthService(q *request) error {
-	sel := parseSelection(&q.query)
+	sel := s.selection(q)
 	if v, ok := q.query.lookup("passing"); ok {
 		sel.passing = true
 		if v != "" {
@@ -37,7 +37,7 @@ func (s *surface) healthService(q *request) error {
 
 // healthChecks is GET /v1/health/checks/<service>: the checks of its instances.
 func (s *surface) healthChecks(q *request) error {
-	sel := parseSelection(&q.query)
+	sel := s.selection(q)
 	sel.tags = nil // the endpoint does not know them
 	f, err := filterOf(q, &s.filters.checks)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *surface) healthState(q *request) error {
 	if err != nil {
 		return err
 	}
-	sel := parseSelection(&q.query)
+	sel := s.selection(q)
 	f, err := filterOf(q, &s.filters.checks)
 	if err != nil {
 		return err
@@ -100,5 +100,5 @@ func (s *surface) healthState(q *request) error {
 			}
 		}
 	}
-	return q.json(http.StatusOK, f.Select(list))
+	return q.json(http.StatusOK, nearest(f.Select(list), sel.near, func(c *api.HealthCheck) string { return c.Node }))
 }

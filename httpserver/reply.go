@@ -16,14 +16,12 @@ func (q *request) json(status int, v any) error {
 	if err != nil {
 		return err
 	}
-	q.header()["Content-Type"] = isJSON
-	return q.body(status, b)
+	return q.document(status, b)
 }
 
 // jsonBytes answers 200 with bytes that are JSON already.
 func (q *request) jsonBytes(b []byte) error {
-	q.header()["Content-Type"] = isJSON
-	return q.body(http.StatusOK, b)
+	return q.document(http.StatusOK, b)
 }
 
 // bool answers a write that says whether it took place.
