@@ -12,6 +12,7 @@ import (
 	"herald/registry"
 	"herald/registry/catalog"
 	"herald/registry/plugin"
+	"herald/registry/session"
 )
 
 // Node is one process, opened and ready to run.
@@ -203,6 +204,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	if n.store != nil {
 		followers.Go(func() { over(catalogCtx, "catalog", n.catalog.Follow(catalogCtx, n.store)) })
+		keeper := session.NewKeeper(session.New(n.store, n.catalog), func() bool { return n.store.Status().IsLeader }, n.cfg.Log.With("part", "sessions"))
+		followers.Go(func() { over(catalogCtx, "sessions", keeper.Run(catalogCtx)) })
 	}
 	agents.Go(func() { over(agentCtx, "agent", n.agent.Run(agentCtx)) })
 	for _, d := range n.doors {
