@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"herald/registry/session"
 )
 
 // Config is the door's settings.
 type Config struct {
-	Address       string `config:"address" usage:"address and port to serve HTTP on"`
-	MaxValueBytes int    `config:"max_value_bytes" usage:"largest value that a key may be put with, in bytes"`
-	MaxBodyBytes  int    `config:"max_body_bytes" usage:"largest JSON body of a request, in bytes"`
+	Address       string        `config:"address" usage:"address and port to serve HTTP on"`
+	MaxValueBytes int           `config:"max_value_bytes" usage:"largest value that a key may be put with, in bytes"`
+	MaxBodyBytes  int           `config:"max_body_bytes" usage:"largest JSON body of a request, in bytes"`
+	SessionTTLMin time.Duration `config:"session_ttl_min" usage:"shortest time to live that a session may ask for"`
 	// MaxBlockedQueries bounds what waiting clients can make the process hold; a
 	// query over it is answered with 429. 0 is no bound.
 	MaxBlockedQueries int `config:"max_blocked_queries" usage:"how many queries may wait for a change at a time; 0 for any number"`
@@ -29,6 +32,7 @@ func DefaultConfig() Config {
 		Address:           "127.0.0.1:8500",
 		MaxValueBytes:     512 << 10,
 		MaxBodyBytes:      16 << 20,
+		SessionTTLMin:     session.DefaultLimits().MinTTL,
 		MaxBlockedQueries: 1 << 16,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadBodyTimeout:   time.Minute,
@@ -52,6 +56,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxBlockedQueries < 0 {
 		errs = append(errs, fmt.Errorf("max_blocked_queries: want 0 for no bound, or more, have %d", c.MaxBlockedQueries))
+	}
+	if lowest := time.Second; c.SessionTTLMin < lowest {
+		errs = append(errs, fmt.Errorf("session_ttl_min: want at least %v, have %v", lowest, c.SessionTTLMin))
 	}
 	for _, d := range []struct {
 		name  string

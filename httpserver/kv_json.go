@@ -2,11 +2,11 @@ package httpserver
 
 import (
 	"encoding/base64"
-	"fmt"
 	"strconv"
 	"unicode/utf8"
 
 	"herald/registry"
+	"herald/registry/session"
 )
 
 // appendKV appends a key as api.KVPair has it in JSON. It is written by hand since
@@ -28,7 +28,7 @@ func appendKV(b []byte, kv *registry.KeyValue) []byte {
 	}
 	if kv.Lock.Holder != 0 {
 		b = append(b, `,"Session":`...)
-		b = appendString(b, sessionID(kv.Lock.Holder))
+		b = appendString(b, string(session.IDOf(kv.Lock.Holder)))
 	}
 	b = append(b, `,"CreateIndex":`...)
 	b = strconv.AppendInt(b, kv.CreateRevision, 10)
@@ -40,12 +40,6 @@ func appendKV(b []byte, kv *registry.KeyValue) []byte {
 // sizeKV is about how many bytes appendKV appends.
 func sizeKV(kv *registry.KeyValue) int {
 	return 160 + len(kv.Key) + base64.StdEncoding.EncodedLen(len(kv.Value))
-}
-
-// sessionID spells the lease that holds a lock as the UUID that clients expect.
-func sessionID(id registry.LeaseID) string {
-	n := uint64(id)
-	return fmt.Sprintf("00000000-0000-4000-%04x-%012x", n>>48, n&(1<<48-1))
 }
 
 const hexDigits = "0123456789abcdef"

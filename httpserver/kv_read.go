@@ -25,7 +25,7 @@ func (s *surface) kvGet(q *request) error {
 	}
 	res, idx, err := s.kvBlock(q, &o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
 		return s.kvReadOne(ctx, o.mode, q.arg)
-	}, registry.One(q.arg))
+	}, registry.SpaceKV, registry.One(q.arg))
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (s *surface) kvList(q *request, o *readOptions) error {
 	res, idx, err := s.kvBlock(q, o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
 		res, err := s.read(ctx, o.mode, r)
 		return res, index(res.LastChange), err
-	}, r.KeyRange)
+	}, r.Space, r.KeyRange)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func appendNames(b []byte, kvs []registry.KeyValue, prefix, separator string) []
 // kvBlock reads, and while the index is not above the one the client has, waits
 // for changes of exactly the range that was asked and reads again. What it
 // returns when the wait is over is what it read last, since nothing has changed.
-func (s *surface) kvBlock(q *request, o *readOptions, read func(context.Context) (registry.RangeResult, uint64, error), keys registry.KeyRange) (registry.RangeResult, uint64, error) {
+func (s *surface) kvBlock(q *request, o *readOptions, read func(context.Context) (registry.RangeResult, uint64, error), space registry.Space, keys registry.KeyRange) (registry.RangeResult, uint64, error) {
 	res, idx, err := read(q.r.Context())
 	if err != nil || o.index == 0 || idx > o.index {
 		return res, idx, err
@@ -130,7 +130,7 @@ func (s *surface) kvBlock(q *request, o *readOptions, read func(context.Context)
 	}
 	defer stop()
 	for {
-		if err := s.kvWait(ctx, keys, res.Revision+1); err != nil {
+		if err := s.kvWait(ctx, space, keys, res.Revision+1); err != nil {
 			if ctx.Err() != nil && q.r.Context().Err() == nil {
 				return res, idx, nil
 			}
@@ -147,8 +147,8 @@ func (s *surface) kvBlock(q *request, o *readOptions, read func(context.Context)
 }
 
 // kvWait returns nil once a key of the range has changed at revision from or later.
-func (s *surface) kvWait(ctx context.Context, keys registry.KeyRange, from int64) error {
-	w, err := s.store.Watch(ctx, registry.WatchRequest{Space: registry.SpaceKV, KeyRange: keys, StartRevision: from, Buffer: 1})
+func (s *surface) kvWait(ctx context.Context, space registry.Space, keys registry.KeyRange, from int64) error {
+	w, err := s.store.Watch(ctx, registry.WatchRequest{Space: space, KeyRange: keys, StartRevision: from, Buffer: 1})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"herald/httpserver/api"
 	"herald/registry"
+	"herald/registry/session"
 )
 
 // kvPut is PUT /v1/kv/<key>. Everything it depends on is decided when the
@@ -31,9 +32,6 @@ func (s *surface) kvPut(q *request) error {
 	if err != nil {
 		return err
 	}
-	if err := q.refuseSessions(); err != nil {
-		return err
-	}
 	ctx := q.caller(registry.ReasonClient)
 	value, err := s.readBody(q, s.cfg.MaxValueBytes, "max_value_bytes")
 	if err != nil {
@@ -43,13 +41,19 @@ func (s *surface) kvPut(q *request) error {
 	if err != nil {
 		return err
 	}
-	t.Then = []registry.Op{{Put: &registry.PutRequest{
+	put := registry.PutRequest{
 		Space: registry.SpaceKV, Key: key, Value: value, Flags: flags, Lease: lease,
 		Lock: registry.LockForget, IfChanged: true,
-	}}}
-	res, err := s.store.Txn(ctx, t)
+	}
+	done, locks, err := s.lock(ctx, q, put)
+	if !locks {
+		t.Then = []registry.Op{{Put: &put}}
+		var res registry.TxnResult
+		res, err = s.store.Txn(ctx, t)
+		done = res.Succeeded
+	}
 	if granted {
-		if err != nil || !res.Succeeded {
+		if err != nil || !done {
 			s.dropLease(ctx, lease)
 		} else {
 			q.header()[api.HeaderLease] = []string{api.LeaseID(lease).String()}
@@ -58,7 +62,7 @@ func (s *surface) kvPut(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.bool(res.Succeeded)
+	return q.bool(done)
 }
 
 // kvDelete is DELETE /v1/kv/<key>. A key that is not there is deleted already,
@@ -83,7 +87,10 @@ func (s *surface) kvDelete(q *request) error {
 		t.Compare = []registry.Compare{{Space: registry.SpaceKV, KeyRange: keys, Target: registry.CompareMod, Int: casRevision(cas)}}
 		t.Else = []registry.Op{{Range: &registry.RangeRequest{Space: registry.SpaceKV, KeyRange: keys, CountOnly: true}}}
 	}
-	t.Then = []registry.Op{{Delete: &registry.DeleteRequest{Space: registry.SpaceKV, KeyRange: keys}}}
+	t.Then = []registry.Op{
+		{Delete: &registry.DeleteRequest{Space: registry.SpaceKV, KeyRange: keys}},
+		{Delete: &registry.DeleteRequest{Space: registry.SpaceSession, KeyRange: session.Delays(keys)}},
+	}
 	res, err := s.store.Txn(q.caller(registry.ReasonClient), t)
 	if err != nil {
 		return err
@@ -145,20 +152,6 @@ func (q *request) conflicts(names ...string) error {
 	}
 	slices.Sort(there)
 	return refuse(http.StatusBadRequest, "Conflicting flags: "+strings.Join(there, "&"))
-}
-
-// refuseSessions refuses ?acquire= and ?release=: a lock belongs to a session, and
-// there are none, so that whichever is named does not exist.
-func (q *request) refuseSessions() error {
-	for _, name := range [...]string{"acquire", "release"} {
-		if v, ok := q.query.lookup(name); ok {
-			if v == "" {
-				return refusef(http.StatusInternalServerError, "missing session: ?%s= names none", name)
-			}
-			return refusef(http.StatusInternalServerError, "invalid session %q: this version of Herald has no sessions; use ?lease= or ?cas=", v)
-		}
-	}
-	return nil
 }
 
 // kvLease returns the lease that a put attaches its key to: ?lease= names one,

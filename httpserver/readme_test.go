@@ -18,7 +18,10 @@ import (
 )
 
 // With -T and -o, which name a file, and otherwise with the words of the examples.
-var curlLine = regexp.MustCompile(`^curl (?:-X ([A-Z]+) )?(?:-d (?:'([^']*)'|(\S+)) )?(?:-T (\S+) )?(?:-o (\S+) )?'127\.0\.0\.1:8500(/[^']*)'$`)
+var curlLine = regexp.MustCompile(`^curl (?:-X ([A-Z]+) )?(?:-d (?:'([^']*)'|(\S+)) )?(?:-T (\S+) )?(?:-o (\S+) )?['"]127\.0\.0\.1:8500(/[^'"]*)['"]$`)
+
+// kept is a line that keeps the id that an answer has in a variable of the shell.
+var kept = regexp.MustCompile(`^([A-Z]+)=\$\((curl .*) \| grep -o '\[0-9a-f-\]\\{36\\}'\)$`)
 
 // The README's examples work, and leave no endpoint out.
 func TestReadme(t *testing.T) {
@@ -31,9 +34,13 @@ func TestReadme(t *testing.T) {
 		host.Operator, host.Cluster = op, ailing{op}
 		host.MetricsHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("#\n")) })
 	})
-	shown, files := map[string]bool{}, map[string]string{}
+	shown, files, variables := map[string]bool{}, map[string]string{}, map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
+		keep := kept.FindStringSubmatch(line)
+		if keep != nil {
+			line = keep[2]
+		}
 		if !strings.HasPrefix(line, "curl ") {
 			continue
 		}
@@ -49,7 +56,10 @@ func TestReadme(t *testing.T) {
 		case method == "":
 			method = http.MethodGet
 		}
-		a := h.do(method, m[6], body)
+		a := h.do(method, os.Expand(m[6], func(name string) string { return variables[name] }), body)
+		if keep != nil {
+			variables[keep[1]] = regexp.MustCompile(`[0-9a-f-]{36}`).FindString(a.body)
+		}
 		if a.status != http.StatusOK || a.body == "false" {
 			t.Errorf("%s\nanswers %d %s", line, a.status, a.body)
 		}

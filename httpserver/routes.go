@@ -34,6 +34,14 @@ func (s *surface) routes() []route {
 		// Keys.
 		{path: "/v1/kv/", get: s.kvGet, put: s.kvPut, delete: s.kvDelete},
 
+		// Sessions, which lock keys.
+		{path: "/v1/session/create", put: s.sessionCreate},
+		{path: "/v1/session/destroy/", put: s.sessionDestroy},
+		{path: "/v1/session/renew/", put: s.sessionRenew},
+		{path: "/v1/session/info/", get: s.sessionInfo},
+		{path: "/v1/session/node/", get: s.sessionNode},
+		{path: "/v1/session/list", get: s.sessionList},
+
 		// The catalog: nodes, services and checks.
 		{path: "/v1/catalog/datacenters", get: s.catalogDatacenters},
 		{path: "/v1/catalog/services", get: s.catalogServices},

@@ -10,6 +10,7 @@ import (
 	"herald/registry"
 	"herald/registry/catalog"
 	"herald/registry/plugin"
+	"herald/registry/session"
 )
 
 // surface answers requests. It is safe for concurrent use and holds nothing that
@@ -26,6 +27,7 @@ type surface struct {
 	operator registry.Operator
 	peer     string // this server's peer address
 	catalog  *catalog.Catalog
+	sessions *session.Sessions // nil in an agent's process
 	agent    registry.Agent
 	forward  *forwarder // nil in a server's process
 
@@ -61,6 +63,9 @@ func newSurface(cfg Config, h *plugin.Host) (*surface, error) {
 			return nil, err
 		}
 		s.forward = f
+	}
+	if s.store != nil {
+		s.sessions = session.New(s.store, s.catalog)
 	}
 	s.metrics = newMetrics(h.Metrics)
 	s.requests.New = func() any { return new(request) }
