@@ -70,6 +70,9 @@ func (s *Store) setKnown(id, address string) {
 	s.known.Store(k)
 	if old != nil {
 		old.end(errLeaderChanged)
+		// Whether this server has its place is asked of a leader, and once it has, an operator may
+		// take it away: until it knows, it would ask to be taken in again.
+		s.members.wake()
 	}
 }
 

@@ -120,6 +120,37 @@ func TestRemove(t *testing.T) {
 	})
 }
 
+// A server that has only just found its leader is as much part of the cluster as any other: when
+// it is removed then, it does not ask to be taken in as one that has not found its place.
+func TestRemoveRightAfterTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		for round := range 4 {
+			c.one(nil)
+			for i := range c.stores {
+				c.stop(i)
+			}
+			for i := range c.stores {
+				c.start(i)
+			}
+			l := c.leader()
+			a := (l + 1) % 3
+			time.Sleep(50 * time.Millisecond) // far below what a server looks around every
+			id := string(c.servers[l].ID)
+			if err := c.stores[a].Remove(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(15 * time.Second)
+			if srv, in := c.stores[a].configured(id); in {
+				t.Errorf("round %d: server %d was removed and is there again: %+v", round, l, srv)
+			}
+			c.stop(l)
+			c.start(l) // it has addresses to join, and comes back
+		}
+		c.one(nil)
+	})
+}
+
 // A change waits for the one before it no longer than the store's timeout, whoever is asked.
 func TestRemoveEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
