@@ -3,6 +3,7 @@ package grpcserver
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -151,6 +152,50 @@ func TestAlarmCalls(t *testing.T) {
 	for _, bad := range []*pb.AlarmRequest{{Action: 3, Alarm: noSpace}, {Action: -1}, {Action: arm, Alarm: 9}, {Action: arm, Alarm: -1}} {
 		_, err := m.Alarm(t.Context(), bad)
 		wantStatus(t, bad.String(), err, codes.InvalidArgument, "")
+	}
+}
+
+// Alarms may be of any member, and are bounded all the same, whoever arms them at once.
+func TestAlarmsAreBounded(t *testing.T) {
+	store := storetest.NewMemory(t)
+	h := openOver(t, store)
+	m := pb.NewMaintenanceClient(h.conn)
+	arm := func(member uint64) error {
+		_, err := m.Alarm(t.Context(), &pb.AlarmRequest{Action: pb.AlarmRequest_ACTIVATE, MemberID: member, Alarm: pb.AlarmType_NOSPACE})
+		return err
+	}
+	const begun = maxAlarms - 4
+	for i := range uint64(begun) {
+		put := registry.PutRequest{Space: registry.SpaceSystem, Key: alarmKey(&pb.AlarmMember{MemberID: i, Alarm: pb.AlarmType_NOSPACE})}
+		if _, err := registry.Put(t.Context(), store, put); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var arming sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		arming.Go(func() { errs[i] = arm(begun + uint64(i)) })
+	}
+	arming.Wait()
+	refused := 0
+	for _, err := range errs {
+		if err != nil {
+			refused++
+			wantStatus(t, "too many", err, codes.ResourceExhausted, "")
+		}
+	}
+	armed, err := readAlarms(t.Context(), store, registry.Linearizable)
+	if err != nil || len(armed) != maxAlarms || refused != len(errs)-4 {
+		t.Errorf("%d alarms, %d refused, %v", len(armed), refused, err)
+	}
+	if err := arm(0); err != nil {
+		t.Errorf("one that is armed: %v", err)
+	}
+	if _, err := m.Alarm(t.Context(), &pb.AlarmRequest{Action: pb.AlarmRequest_DEACTIVATE, MemberID: 0, Alarm: pb.AlarmType_NOSPACE}); err != nil {
+		t.Fatal(err)
+	}
+	if err := arm(1 << 60); err != nil {
+		t.Errorf("in the place of one that was disarmed: %v", err)
 	}
 }
 

@@ -15,8 +15,13 @@ import (
 	"herald/registry"
 )
 
-// maxAddAttempts is how often a member is tried to be added that others came before.
-const maxAddAttempts = 16
+const (
+	// maxAddAttempts is how often a member, or an alarm, is tried to be added that others came before.
+	maxAddAttempts = 16
+	// maxExpected is how many members may be expected at a time. They are in every server's memory
+	// until they come, and nobody has to answer for them.
+	maxExpected = 64
+)
 
 // errNoOperator is the answer where the store cannot change who the servers are.
 var errNoOperator = status.Error(codes.Unimplemented, "herald: who the servers are cannot be changed here")
@@ -43,6 +48,8 @@ func (s *clusterService) MemberAdd(ctx context.Context, r *pb.MemberAddRequest) 
 			return nil, rpctypes.ErrGRPCPeerURLExist
 		case r.IsLearner && slices.ContainsFunc(ms.all, func(m member) bool { return m.IsLearner }):
 			return nil, rpctypes.ErrGRPCTooManyLearners // one at a time, as in etcd
+		case ms.expected() >= maxExpected:
+			return nil, status.Errorf(codes.ResourceExhausted, "herald: %d members are expected already; remove those that will not come", maxExpected)
 		}
 		ok, err := s.expect(asOperator(ctx), &m, ms.revision)
 		if err != nil {
@@ -95,19 +102,23 @@ func (s *clusterService) MemberUpdate(ctx context.Context, r *pb.MemberUpdateReq
 	m := &ms.all[i]
 	if m.expected() {
 		m.PeerURLs = slices.Sorted(slices.Values(r.PeerURLs))
-		ok, err := s.expect(ctx, m, ms.revision)
-		if err == nil && !ok {
+		var ok bool
+		if ok, err = s.expectAt(ctx, m, ms.revision); err == nil && !ok {
 			err = rpctypes.ErrGRPCRequestTooManyRequests // who asks again sees what came first
-		}
-		if err != nil {
-			return nil, err
 		}
 	} else {
 		address := peerAddress(r.PeerURLs[0])
-		if err := s.operate(func(o registry.Operator) error { return o.Readdress(ctx, m.server, address) }); err != nil {
-			return nil, err
+		err = s.operate(func(o registry.Operator) error { return o.Readdress(ctx, m.server, address) })
+		if errors.Is(err, registry.ErrMembership) { // another is there
+			err = rpctypes.ErrGRPCPeerURLExist
 		}
-		m.PeerURLs = []string{peerURL(address)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	// As it is now: a server that answers where it was stays there.
+	if ms, err = s.members(ctx, registry.Linearizable); err != nil {
+		return nil, err
 	}
 	return &pb.MemberUpdateResponse{Header: s.clusterHeader(), Members: ms.messages()}, nil
 }

@@ -2,6 +2,7 @@ package grpcserver
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -177,6 +178,99 @@ func TestMemberUpdate(t *testing.T) {
 	}
 	if m := s.Servers()[1]; m.Address != "elsewhere:7400" {
 		t.Errorf("the second is at %s", m.Address)
+	}
+}
+
+// A server that answers stays where it is, and that is what is told.
+func TestMemberUpdateOfOneThatAnswers(t *testing.T) {
+	h, s, c, ids := openCluster(t)
+	s.mu.Lock()
+	s.settled = []string{"id-2"}
+	s.mu.Unlock()
+	a, err := c.MemberUpdate(t.Context(), &pb.MemberUpdateRequest{ID: ids[1], PeerURLs: []string{"http://elsewhere:7400"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMembers(t, "the answer", a.Members, "n1|http://10.0.0.1:7400|http://"+h.address,
+		"n2|http://10.0.0.2:7400|http://n2:2379", "|http://10.0.0.3:7400||learner")
+}
+
+// Who changes a member that is expected does not bring back one that was removed meanwhile, nor
+// undoes another's change.
+func TestMemberUpdateComesTooLate(t *testing.T) {
+	h, s, c, _ := openCluster(t)
+	service := &clusterService{core: h.door.core}
+	for what, meanwhile := range map[string]func(id uint64) error{
+		"removed": func(id uint64) error {
+			_, err := c.MemberRemove(t.Context(), &pb.MemberRemoveRequest{ID: id})
+			return err
+		},
+		"changed": func(id uint64) error {
+			_, err := c.MemberUpdate(t.Context(), &pb.MemberUpdateRequest{ID: id, PeerURLs: []string{"http://n5:1"}})
+			return err
+		},
+		"another": func(uint64) error {
+			_, err := c.MemberAdd(t.Context(), &pb.MemberAddRequest{PeerURLs: []string{"http://n6:1"}})
+			return err
+		},
+	} {
+		added, err := c.MemberAdd(t.Context(), &pb.MemberAddRequest{PeerURLs: []string{"http://" + what + ":1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ms, i, err := service.find(t.Context(), added.Member.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := meanwhile(added.Member.ID); err != nil {
+			t.Fatal(err)
+		}
+		before := s.keys(t, expectedPrefix)
+		ms.all[i].PeerURLs = []string{"http://late:1"}
+		if ok, err := service.expectAt(t.Context(), &ms.all[i], ms.revision); ok || err != nil {
+			t.Errorf("%s meanwhile: %v, %v, want that it does not", what, ok, err)
+		}
+		if after := s.keys(t, expectedPrefix); after != before {
+			t.Errorf("%s meanwhile: there are %q, then %q", what, before, after)
+		}
+	}
+}
+
+// What clients say of servers to come is bounded.
+func TestMembersThatNeverCome(t *testing.T) {
+	_, s, c, _ := openCluster(t)
+	add := func(urls ...string) (uint64, error) {
+		a, err := c.MemberAdd(t.Context(), &pb.MemberAddRequest{PeerURLs: urls})
+		return a.GetMember().GetID(), err
+	}
+	var last uint64
+	for i := range maxExpected {
+		var err error
+		if last, err = add(fmt.Sprintf("http://n%d:1", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := add("http://more:1")
+	wantStatus(t, "one more", err, codes.ResourceExhausted, "")
+	if n := len(strings.Fields(s.keys(t, expectedPrefix))); n != maxExpected {
+		t.Errorf("%d are expected", n)
+	}
+	if _, err := c.MemberUpdate(t.Context(), &pb.MemberUpdateRequest{ID: last, PeerURLs: []string{"http://moved:1"}}); err != nil {
+		t.Errorf("one of them moves: %v", err)
+	}
+	if _, err := c.MemberRemove(t.Context(), &pb.MemberRemoveRequest{ID: last}); err != nil {
+		t.Fatal(err)
+	}
+	var many []string
+	for i := range maxPeerURLs + 1 {
+		many = append(many, fmt.Sprintf("http://m%d:1", i))
+	}
+	_, err = add(many...)
+	wantStatus(t, "many URLs", err, codes.InvalidArgument, "etcdserver: given member URLs are invalid")
+	_, err = add("http://" + strings.Repeat("x", maxURLBytes) + ":1")
+	wantStatus(t, "a long URL", err, codes.InvalidArgument, "etcdserver: given member URLs are invalid")
+	if _, err = add(many[1:]...); err != nil {
+		t.Errorf("in the place of one that was removed: %v", err)
 	}
 }
 

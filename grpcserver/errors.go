@@ -41,8 +41,8 @@ var statuses = []struct {
 }
 
 // statusOf is an error as clients are told it. What is a status already stays that.
-// An error that etcd has no words for is InvalidArgument if it is the request's, and
-// Unknown otherwise, with its own text.
+// An error that etcd has no words for is InvalidArgument if it is the request's,
+// FailedPrecondition if it is the cluster's, and Unknown otherwise, with its own text.
 func statusOf(err error) error {
 	if err == nil {
 		return nil
@@ -60,8 +60,11 @@ func statusOf(err error) error {
 		return its
 	}
 	code := codes.Unknown
-	if errors.Is(err, registry.ErrInvalid) {
+	switch {
+	case errors.Is(err, registry.ErrInvalid):
 		code = codes.InvalidArgument
+	case errors.Is(err, registry.ErrMembership):
+		code = codes.FailedPrecondition
 	}
 	return status.Error(code, "herald: "+err.Error())
 }

@@ -2,8 +2,10 @@ package grpcserver
 
 import (
 	"context"
+	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -66,9 +68,34 @@ func (s *maintenanceService) setAlarm(ctx context.Context, r *pb.AlarmRequest, s
 	return []*pb.AlarmMember{a}, nil
 }
 
+// maxAlarms is how many alarms there may be. As in etcd they may be of members that there are
+// none of, so that the members do not bound them.
+const maxAlarms = 128
+
 func (s *maintenanceService) arm(ctx context.Context, key string) (bool, error) {
-	_, err := registry.Put(ctx, s.store, registry.PutRequest{Space: registry.SpaceSystem, Key: key, IfChanged: true})
-	return true, err
+	put := registry.Op{Put: &registry.PutRequest{Space: registry.SpaceSystem, Key: key, IfChanged: true}}
+	for range maxAddAttempts {
+		have, err := s.store.Range(ctx, registry.RangeRequest{
+			Space: registry.SpaceSystem, KeyRange: registry.Prefix(alarmPrefix), KeysOnly: true, Limit: maxAlarms,
+		})
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(have.KVs, func(kv registry.KeyValue) bool { return kv.Key == key }) {
+			return true, nil
+		}
+		if len(have.KVs) >= maxAlarms {
+			return false, status.Errorf(codes.ResourceExhausted, "herald: %d alarms are armed already; disarm some", maxAlarms)
+		}
+		res, err := s.store.Txn(ctx, registry.Txn{
+			Compare: []registry.Compare{unwrittenSince(alarmPrefix, have.Revision)},
+			Then:    []registry.Op{put},
+		})
+		if err != nil || res.Succeeded {
+			return true, err
+		}
+	}
+	return false, rpctypes.ErrGRPCRequestTooManyRequests
 }
 
 func (s *maintenanceService) disarm(ctx context.Context, key string) (bool, error) {

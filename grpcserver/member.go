@@ -39,7 +39,10 @@ type expectedMember struct {
 type member struct {
 	*pb.Member
 	server string // its ID in Herald, "" for one that is expected
-	key    string // where one that is expected is written down
+	// key is where one that is expected is written down, and written the revision at which that
+	// was done.
+	key     string
+	written int64
 }
 
 // expected says that the member is not there yet.
@@ -107,6 +110,17 @@ func (ms *members) taken(urls []string, but uint64) bool {
 	return slices.ContainsFunc(ms.all, func(m member) bool {
 		return m.ID != but && slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(urls, u) })
 	})
+}
+
+// expected is how many members are not there yet.
+func (ms *members) expected() int {
+	n := 0
+	for i := range ms.all {
+		if ms.all[i].expected() {
+			n++
+		}
+	}
+	return n
 }
 
 // messages are the members as an answer has them.

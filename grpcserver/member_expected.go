@@ -24,22 +24,32 @@ func (ms *members) addExpected(kv *registry.KeyValue, number string, servers []r
 		ms.stale = append(ms.stale, kv.Key)
 		return
 	}
-	ms.all = append(ms.all, member{key: kv.Key, Member: &pb.Member{ID: id, PeerURLs: e.PeerURLs, IsLearner: e.Learner}})
+	ms.all = append(ms.all, member{key: kv.Key, written: kv.ModRevision, Member: &pb.Member{ID: id, PeerURLs: e.PeerURLs, IsLearner: e.Learner}})
 }
 
-// expect writes down a member that is expected, and reports whether it could: not if any that
+// expect writes down a new member that is expected, and reports whether it could: not if any that
 // is expected was written down, or changed, after revision.
 func (c *core) expect(ctx context.Context, m *member, revision int64) (bool, error) {
+	return c.writeExpected(ctx, m, unwrittenSince(expectedPrefix, revision))
+}
+
+// expectAt is expect for a member that is expected already, and will be elsewhere. It could not
+// either if nobody expects it any more.
+func (c *core) expectAt(ctx context.Context, m *member, revision int64) (bool, error) {
+	return c.writeExpected(ctx, m, unwrittenSince(expectedPrefix, revision), registry.Compare{
+		Space: registry.SpaceSystem, KeyRange: registry.One(m.key),
+		Target: registry.CompareMod, Result: registry.Equal, Int: m.written,
+	})
+}
+
+func (c *core) writeExpected(ctx context.Context, m *member, provided ...registry.Compare) (bool, error) {
 	value, err := json.Marshal(expectedMember{PeerURLs: m.PeerURLs, Learner: m.IsLearner})
 	if err != nil {
 		return false, err
 	}
 	res, err := c.store.Txn(ctx, registry.Txn{
-		Compare: []registry.Compare{{
-			Space: registry.SpaceSystem, KeyRange: registry.Prefix(expectedPrefix),
-			Target: registry.CompareMod, Result: registry.Less, Int: revision + 1,
-		}},
-		Then: []registry.Op{{Put: &registry.PutRequest{Space: registry.SpaceSystem, Key: m.key, Value: value, IfChanged: true}}},
+		Compare: provided,
+		Then:    []registry.Op{{Put: &registry.PutRequest{Space: registry.SpaceSystem, Key: m.key, Value: value, IfChanged: true}}},
 	})
 	return res.Succeeded, err
 }

@@ -23,13 +23,20 @@ func peerAddress(peerURL string) string {
 	return u.Host
 }
 
+const (
+	// maxPeerURLs is how many peer URLs one member may have, and maxURLBytes how long each may
+	// be: a host's name has 253 bytes at most.
+	maxPeerURLs = 16
+	maxURLBytes = 512
+)
+
 // checkPeerURLs fails unless there are URLs that are peer addresses.
 func checkPeerURLs(urls []string) error {
-	if len(urls) == 0 {
+	if len(urls) == 0 || len(urls) > maxPeerURLs {
 		return rpctypes.ErrGRPCMemberBadURLs
 	}
 	for _, u := range urls {
-		if validURL(u) != nil {
+		if len(u) > maxURLBytes || validURL(u) != nil {
 			return rpctypes.ErrGRPCMemberBadURLs
 		}
 	}

@@ -24,6 +24,7 @@ type servers struct {
 	all      []registry.Member
 	leader   string
 	dead     []string
+	settled  []string     // who answer where they are
 	archive  string       // what SaveSnapshot writes
 	archived func() error // called when it has written half of that, if not nil
 }
@@ -126,7 +127,9 @@ func (s *servers) Promote(_ context.Context, id string) error {
 
 func (s *servers) Readdress(_ context.Context, id, address string) error {
 	return s.change(id, func(i int) error {
-		s.all[i].Address = address
+		if !slices.Contains(s.settled, id) {
+			s.all[i].Address = address
+		}
 		return nil
 	})
 }

@@ -59,6 +59,15 @@ func nextWithin(ctx context.Context, w registry.Watcher, d time.Duration) error 
 	return err
 }
 
+// unwrittenSince holds if no key of registry.SpaceSystem under prefix was written after a revision.
+// Deletions do not count.
+func unwrittenSince(prefix string, revision int64) registry.Compare {
+	return registry.Compare{
+		Space: registry.SpaceSystem, KeyRange: registry.Prefix(prefix),
+		Target: registry.CompareMod, Result: registry.Less, Int: revision + 1,
+	}
+}
+
 // asOperator is the context of a call that changes what the cluster says of itself.
 func asOperator(ctx context.Context) context.Context {
 	caller := registry.CallerFrom(ctx)
