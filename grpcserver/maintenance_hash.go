@@ -31,62 +31,72 @@ const hashOfNothing = 1
 // none is given. Servers that agree on the keys agree on the hash, whatever each has
 // compacted.
 func (s *maintenanceService) HashKV(ctx context.Context, r *pb.HashKVRequest) (*pb.HashKVResponse, error) {
-	compacted, err := s.compactRevision(ctx)
+	h, err := s.hash(ctx, max(r.Revision, 0))
 	if err != nil {
 		return nil, err
 	}
-	hash, revision, err := s.hash(ctx, max(r.Revision, 0))
-	if err != nil {
-		return nil, err
-	}
-	return &pb.HashKVResponse{Header: s.headerNow(), Hash: hash, HashRevision: revision, CompactRevision: compacted}, nil
+	return &pb.HashKVResponse{Header: s.headerNow(), Hash: h.sum, HashRevision: h.revision, CompactRevision: h.compacted}, nil
 }
 
 // Hash hashes the user's keys as this server has them now.
 func (s *maintenanceService) Hash(ctx context.Context, _ *pb.HashRequest) (*pb.HashResponse, error) {
-	hash, revision, err := s.hash(ctx, 0)
+	h, err := s.hash(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &pb.HashResponse{Header: s.headerAt(revision), Hash: hash}, nil
+	return &pb.HashResponse{Header: s.headerAt(h.revision), Hash: h.sum}, nil
 }
 
-// hash is of every key that there is at a revision, 0 being the current one, in their order. It
-// returns the revision too.
-func (s *maintenanceService) hash(ctx context.Context, revision int64) (hash uint32, at int64, err error) {
+// hashed is what is said of the keys at a revision, which was there to be read when compacted was
+// the lowest that could be.
+type hashed struct {
+	sum                 uint32
+	revision, compacted int64
+}
+
+// hash is of every key that there is at a revision, 0 being the current one, in their order.
+func (s *maintenanceService) hash(ctx context.Context, revision int64) (h hashed, err error) {
 	for range hashAttempts {
-		hash, at, err = s.hashOnce(ctx, revision)
+		h, err = s.hashOnce(ctx, revision)
 		if revision > 0 || !errors.Is(err, registry.ErrCompacted) {
 			break
 		}
 	}
-	return hash, at, err
+	return h, err
 }
 
-func (s *maintenanceService) hashOnce(ctx context.Context, revision int64) (uint32, int64, error) {
-	page := registry.RangeRequest{
-		KeyRange: registry.All(), Revision: revision, Limit: hashPage, SkipCount: true, Consistency: registry.Stale,
-	}
-	sum := uint32(hashOfNothing)
+func (s *maintenanceService) hashOnce(ctx context.Context, revision int64) (hashed, error) {
+	h := hashed{sum: hashOfNothing, revision: revision}
+	page := registry.RangeRequest{KeyRange: registry.All(), Limit: hashPage, SkipCount: true, Consistency: registry.Stale}
 	var row []byte
-	for {
+	for more := true; more; {
+		page.Revision = h.revision
 		res, err := s.store.Range(ctx, page)
 		if err != nil {
-			return 0, 0, err
+			return hashed{}, err
 		}
-		if page.Revision == 0 {
-			page.Revision = res.Revision
+		if h.revision == 0 {
+			h.revision = res.Revision
 		}
 		for i := range res.KVs {
 			row = appendHashed(row[:0], &res.KVs[i])
-			sum = crc32.Update(sum, castagnoli, row)
-			sum = crc32.Update(sum, castagnoli, res.KVs[i].Value)
+			h.sum = crc32.Update(h.sum, castagnoli, row)
+			h.sum = crc32.Update(h.sum, castagnoli, res.KVs[i].Value)
 		}
-		if !res.More {
-			return sum, page.Revision, nil
+		if more = res.More; more {
+			page.Start = res.KVs[len(res.KVs)-1].Key + "\x00"
 		}
-		page.Start = res.KVs[len(res.KVs)-1].Key + "\x00"
 	}
+	// Read last, when the revision is there for certain: what is true of the keys at a revision
+	// stays true, so that all of it is as of now, unless the revision has gone meanwhile.
+	var err error
+	if h.compacted, err = s.compactRevision(ctx); err != nil {
+		return hashed{}, err
+	}
+	if h.compacted > h.revision {
+		return hashed{}, &registry.CompactedError{Space: registry.SpaceKV, Lowest: h.compacted}
+	}
+	return h, nil
 }
 
 // appendHashed appends what is hashed of a key before its value: all that is replicated of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,12 +146,42 @@ func TestHashKVThroughTheDoor(t *testing.T) {
 	}
 }
 
+// Whatever comes between the reads, what is told was all true at one moment: the revision was there,
+// and the store was compacted to where it says.
+func TestHashKVIsOfOneMoment(t *testing.T) {
+	for at := int64(1); at <= 4; at++ {
+		m := storetest.NewMemory(t)
+		for i := range hashPage + 1 {
+			put(t, m, fmt.Sprintf("k%05d", i), nil)
+		}
+		type moment struct{ revision, compacted int64 }
+		moments := []moment{{m.Status().Revisions[registry.SpaceKV], neverCompacted}}
+		store := &interrupted{Store: m, before: func(read int64) {
+			if read != at {
+				return
+			}
+			now := m.Status().Revisions[registry.SpaceKV]
+			if err := m.Compact(t.Context(), registry.SpaceKV, now); err != nil {
+				t.Error(err)
+			}
+			put(t, m, "a", nil)
+			moments = append(moments, moment{now, now}, moment{now + 1, now})
+		}}
+		a := hashOf(t, hashing(store, m), 0)
+		if !slices.ContainsFunc(moments, func(is moment) bool {
+			return a.CompactRevision == is.compacted && is.compacted <= a.HashRevision && a.HashRevision <= is.revision
+		}) {
+			t.Errorf("before read %d: the hash of %d, compacted to %d; it was only ever %v", at, a.HashRevision, a.CompactRevision, moments)
+		}
+	}
+}
+
 // What is written while keys are read is not in the hash. A compaction meanwhile ends that of a
 // given revision, and that of the current one is begun with again.
 func TestHashKVWhileThereAreWrites(t *testing.T) {
 	for _, c := range []struct {
 		revision int64
-		compacts int // how often, each time before a read that is not the first
+		compacts int // how often, each time before the second page of an attempt
 		code     codes.Code
 	}{
 		{revision: 0, compacts: 0},
@@ -166,7 +197,7 @@ func TestHashKVWhileThereAreWrites(t *testing.T) {
 		want := hashOf(t, hashing(m, m), 0).Hash
 		compacts := 0
 		store := &interrupted{Store: m, before: func(read int64) {
-			if read < 3 || read%2 == 0 { // the first is compactRevision's
+			if read%2 == 1 { // the second page's is even, until the last attempt has failed
 				return
 			}
 			put(t, m, "k00000", []byte("later"))

@@ -10,8 +10,12 @@ import (
 	"herald/registry"
 )
 
+// defaultQuota is what etcd reports as its quota unless it is given another: 2 GiB.
+const defaultQuota = 2 << 30
+
 // Status says how this server is. The size of its database is the memory that its state
-// takes, all of which is in use; there is no quota.
+// takes, all of which is in use. The quota is told for dashboards that divide by it; nothing
+// enforces it.
 func (s *maintenanceService) Status(context.Context, *pb.StatusRequest) (*pb.StatusResponse, error) {
 	st := s.cluster.Status()
 	self, member := s.server(st.ID)
@@ -21,6 +25,7 @@ func (s *maintenanceService) Status(context.Context, *pb.StatusRequest) (*pb.Sta
 		StorageVersion:   storageVersion,
 		DbSize:           st.Bytes,
 		DbSizeInUse:      st.Bytes,
+		DbSizeQuota:      defaultQuota,
 		Leader:           memberID(st.Leader),
 		RaftIndex:        st.Committed,
 		RaftTerm:         st.Term,

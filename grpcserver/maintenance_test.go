@@ -24,7 +24,7 @@ func TestStatus(t *testing.T) {
 	switch {
 	case a.Header.Revision != 2 || a.Header.MemberId != me || a.Leader != me || a.RaftTerm != a.Header.RaftTerm || a.RaftTerm != 1:
 		t.Errorf("who and when: %v", a)
-	case a.Version != "3.7.3" || a.StorageVersion != "3.7.0" || a.DowngradeInfo.GetEnabled() || a.DbSizeQuota != 0:
+	case a.Version != "3.7.3" || a.StorageVersion != "3.7.0" || a.DowngradeInfo.GetEnabled() || a.DbSizeQuota != 2147483648:
 		t.Errorf("what: %v", a)
 	case a.DbSize < 1000 || a.DbSizeInUse != a.DbSize || a.RaftIndex == 0 || a.RaftAppliedIndex != a.RaftIndex:
 		t.Errorf("how much: %v", a)
