@@ -75,7 +75,7 @@ func (s *clusterService) MemberRemove(ctx context.Context, r *pb.MemberRemoveReq
 	} else {
 		err = s.operate(func(o registry.Operator) error { return o.Remove(ctx, m.server) })
 	}
-	if errors.Is(err, registry.ErrMembership) { // too few would be left
+	if errors.Is(err, registry.ErrMembership) && !errors.Is(err, registry.ErrQuorum) { // it is the last
 		return nil, rpctypes.ErrGRPCMemberNotEnoughStarted
 	}
 	if err != nil {

@@ -136,7 +136,7 @@ func TestMemberRemove(t *testing.T) {
 	s.dead = []string{"id-2"}
 	s.mu.Unlock()
 	_, err = remove(ids[0])
-	wantStatus(t, "the only one that is alive", err, codes.FailedPrecondition, "etcdserver: re-configuration failed due to not enough started members")
+	wantStatus(t, "the only one that is alive", err, codes.Unavailable, "etcdserver: unhealthy cluster")
 	if a, err = remove(ids[1]); err != nil {
 		t.Fatal(err)
 	}

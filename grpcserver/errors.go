@@ -30,7 +30,7 @@ var statuses = []struct {
 	{registry.ErrResourceExhausted, rpctypes.ErrGRPCNoSpace},
 	{registry.ErrDiskFull, rpctypes.ErrGRPCNoSpace},
 	{registry.ErrMemberNotFound, rpctypes.ErrGRPCMemberNotFound},
-	{registry.ErrQuorum, rpctypes.ErrGRPCMemberNotEnoughStarted},
+	{registry.ErrQuorum, rpctypes.ErrGRPCUnhealthy},
 	{registry.ErrVoter, rpctypes.ErrGRPCMemberNotLearner},
 	{registry.ErrNotInSync, rpctypes.ErrGRPCLearnerNotReady},
 	{registry.ErrNoLeader, rpctypes.ErrGRPCNoLeader},
