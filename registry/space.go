@@ -15,8 +15,9 @@ const (
 	SpaceKV Space = iota
 	// SpaceCatalog holds nodes, service instances and checks (see catalog).
 	SpaceCatalog
-	// SpaceSession holds the descriptions of HTTP sessions. What makes a session
-	// live or die is its lease.
+	// SpaceSession holds what the HTTP API knows beside keys and the catalog: the
+	// descriptions of sessions, prepared queries (query/…), events (event/…) and
+	// coordinates (coordinate/…). What makes a session live or die is its lease.
 	SpaceSession
 	// SpaceSystem holds what the servers and their operators agree on about the
 	// cluster itself: alarms, where clients reach each server, users and roles.
