@@ -66,6 +66,16 @@ func ToleranceOf(members []Member) Tolerance {
 	return t
 }
 
+// Tending is how a cluster looks after its servers.
+type Tending struct {
+	// StabilizationTime is how long a new server must have answered before it gets a
+	// vote; a cluster of fewer than three may take less.
+	StabilizationTime time.Duration
+	// DeadServerAfter is how long a server may be silent before it is removed, where
+	// enough others vote; 0 is never, unless another takes its place.
+	DeadServerAfter time.Duration
+}
+
 // Status is how the cluster looks from this server.
 type Status struct {
 	ID        string `json:"id"`

@@ -39,6 +39,35 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{Registry: m.reg})
 }
 
+// samples are the values of every metric.
+func (m *metrics) samples() ([]plugin.Sample, error) {
+	families, err := m.reg.Gather()
+	if err != nil {
+		return nil, err
+	}
+	var all []plugin.Sample
+	for _, f := range families {
+		for _, one := range f.GetMetric() {
+			s := plugin.Sample{Name: f.GetName(), Labels: map[string]string{}}
+			for _, l := range one.GetLabel() {
+				s.Labels[l.GetName()] = l.GetValue()
+			}
+			switch {
+			case one.GetCounter() != nil:
+				s.Kind, s.Value = plugin.SampleCounter, one.GetCounter().GetValue()
+			case one.GetHistogram() != nil:
+				s.Kind, s.Value, s.Count = plugin.SampleHistogram, one.GetHistogram().GetSampleSum(), one.GetHistogram().GetSampleCount()
+			case one.GetSummary() != nil:
+				s.Kind, s.Value, s.Count = plugin.SampleHistogram, one.GetSummary().GetSampleSum(), one.GetSummary().GetSampleCount()
+			default:
+				s.Value = one.GetGauge().GetValue()
+			}
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
 // register returns c, or the collector that was registered under its name before.
 func register[T prometheus.Collector](m *metrics, c T) T {
 	err := m.reg.Register(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -22,6 +23,7 @@ type Node struct {
 	catalog *catalog.Catalog
 	agent   *agent.Agent
 	metrics *metrics
+	logs    *logTap
 	doors   []NamedDoor
 
 	advertised atomic.Bool // the agent's records were in the catalog once
@@ -34,7 +36,10 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, metrics: newMetrics(cfg.Version, cfg.Agent.Node.Name)}
+	logs := newLogTap(cfg.Log.Handler())
+	shared := cfg.Store != nil && cfg.Store.Log == cfg.Log
+	cfg.Log = slog.New(logs)
+	n := &Node{cfg: cfg, logs: logs, metrics: newMetrics(cfg.Version, cfg.Agent.Node.Name)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.abandon())
@@ -45,6 +50,9 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if cfg.Store != nil {
 		store := *cfg.Store
 		store.Hooks = n.metrics.storeHooks()
+		if shared {
+			store.Log = cfg.Log
+		}
 		if n.store, err = raftstore.Open(store); err != nil {
 			return nil, err
 		}
@@ -108,12 +116,16 @@ func (n *Node) host(door string) *plugin.Host {
 		Log:            n.cfg.Log.With("part", door),
 		Metrics:        n.metrics,
 		MetricsHandler: n.metrics.handler(),
+		Samples:        n.metrics.samples,
+		Logs:           n.logs,
+		Reload:         n.Reload,
 		Ready:          n.Ready,
 		DrainTimeout:   n.cfg.DrainTimeout,
 	}
 	if n.store != nil { // a nil *Store in an interface would not be nil
 		h.Store, h.Cluster, h.Peer = n.store, n.store, n.store.PeerAddress()
 		h.Operator, h.TempDir = n.store, n.store.TempDir()
+		h.Tending = registry.Tending{StabilizationTime: n.cfg.Store.StabilizationTime, DeadServerAfter: n.cfg.Store.DeadServerAfter}
 	}
 	return h
 }

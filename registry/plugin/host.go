@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -27,6 +28,9 @@ type Host struct {
 	// Operator changes who the servers are. In an agent's process it is nil, and
 	// where the store cannot.
 	Operator registry.Operator
+	// Tending is how the cluster looks after its servers. In an agent's process it says
+	// nothing.
+	Tending registry.Tending
 	// Peer is where the other servers reach this one, host:port; "" in an agent's
 	// process.
 	Peer string
@@ -45,6 +49,14 @@ type Host struct {
 	Metrics Metrics
 	// MetricsHandler serves every metric of the process, in Prometheus's text form.
 	MetricsHandler http.Handler
+	// Samples are the values of every metric of the process as they are now; nil if it
+	// keeps none.
+	Samples func() ([]Sample, error)
+	// Logs is what the process logs; nil if it cannot be followed.
+	Logs Logs
+	// Reload reads the agent's configuration directories again; nil if it has none. On
+	// an error, which names the file, everything stays as it was.
+	Reload func(context.Context) error
 	// Ready says why the process is not ready to serve, or nil.
 	Ready func() error
 	// DrainTimeout is how long a door may take to finish what is under way.
@@ -72,4 +84,33 @@ type Counter interface {
 // Histogram observes durations.
 type Histogram interface {
 	With(values ...string) interface{ Observe(seconds float64) }
+}
+
+// Sample is one metric's value.
+type Sample struct {
+	Name   string
+	Labels map[string]string
+	Kind   SampleKind
+	// Value is a gauge's or a counter's, and of a histogram the sum of what was
+	// observed; Count is how often that was.
+	Value float64
+	Count uint64
+}
+
+// SampleKind is what a metric is.
+type SampleKind uint8
+
+// The kinds of metrics.
+const (
+	SampleGauge SampleKind = iota
+	SampleCounter
+	SampleHistogram
+)
+
+// Logs is what a process logs, for those who want to see it as it comes.
+type Logs interface {
+	// Follow delivers what is logged from level up, each line with its end, as JSON or
+	// as text, until stop is called. Lines that come while the receiver is behind are
+	// left out. stop may be called more than once.
+	Follow(level slog.Level, json bool) (lines <-chan []byte, stop func())
 }
