@@ -357,3 +357,18 @@ func (a *fakeAgent) SetNodeMaintenance(_ context.Context, on bool, reason string
 }
 
 func (a *fakeAgent) Sync() registry.AgentSync { return registry.AgentSync{InSync: true} }
+
+// doWith sends a request with one header, which has to be answered.
+func (h *harness) doWith(method, path, body, header, value string) answered {
+	h.t.Helper()
+	req, err := http.NewRequest(method, h.base+path, strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	req.Header.Set(header, value)
+	a := h.sendRequest(req)
+	if a.err != nil {
+		h.t.Fatalf("%s %s: %v", method, path, a.err)
+	}
+	return a
+}

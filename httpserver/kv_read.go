@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -23,7 +22,7 @@ func (s *surface) kvGet(q *request) error {
 	if q.arg == "" {
 		return refuse(http.StatusBadRequest, "Missing key name")
 	}
-	res, idx, err := s.kvBlock(q, &o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
+	res, idx, err := s.rangeBlock(q, &o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
 		return s.kvReadOne(ctx, o.mode, q.arg)
 	}, registry.SpaceKV, registry.One(q.arg))
 	if err != nil {
@@ -59,7 +58,7 @@ func (s *surface) kvReadOne(ctx context.Context, m mode, key string) (registry.R
 func (s *surface) kvList(q *request, o *readOptions) error {
 	names := q.query.has("keys")
 	r := registry.RangeRequest{Space: registry.SpaceKV, KeyRange: registry.Prefix(q.arg), KeysOnly: names, SkipCount: true, WithLastChange: true}
-	res, idx, err := s.kvBlock(q, o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
+	res, idx, err := s.rangeBlock(q, o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
 		res, err := s.read(ctx, o.mode, r)
 		return res, index(res.LastChange), err
 	}, r.Space, r.KeyRange)
@@ -114,47 +113,6 @@ func appendNames(b []byte, kvs []registry.KeyValue, prefix, separator string) []
 		last = name
 	}
 	return append(b, ']')
-}
-
-// kvBlock reads, and while the index is not above the one the client has, waits
-// for changes of exactly the range that was asked and reads again. What it
-// returns when the wait is over is what it read last, since nothing has changed.
-func (s *surface) kvBlock(q *request, o *readOptions, read func(context.Context) (registry.RangeResult, uint64, error), space registry.Space, keys registry.KeyRange) (registry.RangeResult, uint64, error) {
-	res, idx, err := read(q.r.Context())
-	if err != nil || o.index == 0 || idx > o.index {
-		return res, idx, err
-	}
-	ctx, stop, err := s.blocking(q, o)
-	if err != nil {
-		return res, idx, err
-	}
-	defer stop()
-	for {
-		if err := s.kvWait(ctx, space, keys, res.Revision+1); err != nil {
-			if ctx.Err() != nil && q.r.Context().Err() == nil {
-				return res, idx, nil
-			}
-			if !errors.Is(err, registry.ErrCompacted) && !errors.Is(err, registry.ErrWatchReset) {
-				return res, idx, err
-			}
-			// What happened cannot be told from events; a read can.
-		}
-		res, idx, err = read(q.r.Context())
-		if err != nil || idx > o.index {
-			return res, idx, err
-		}
-	}
-}
-
-// kvWait returns nil once a key of the range has changed at revision from or later.
-func (s *surface) kvWait(ctx context.Context, space registry.Space, keys registry.KeyRange, from int64) error {
-	w, err := s.store.Watch(ctx, registry.WatchRequest{Space: space, KeyRange: keys, StartRevision: from, Buffer: 1})
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	_, err = w.Next(ctx)
-	return err
 }
 
 // buffers are for answers that are rendered for one request.

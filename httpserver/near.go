@@ -6,13 +6,23 @@ import (
 	"herald/httpserver/api"
 )
 
-// nearOf is the node that ?near= names, "" for none. _agent is the node of who was
-// asked: of the agent that passed the request on, or this process's.
-func (s *surface) nearOf(q *request) string {
-	near := q.query.get("near")
-	if near != "_agent" {
-		return near
+// nearOf is the node that ?near= names, "" for none.
+func (s *surface) nearOf(q *request) string { return s.nodeNear(q, q.query.get("near")) }
+
+// nodeNear is the node that something is asked to be near to.
+func (s *surface) nodeNear(q *request, near string) string {
+	switch near {
+	case "_agent":
+		return s.asker(q)
+	case "_ip":
+		return "" // how far an address is from a node is not known
 	}
+	return near
+}
+
+// asker is the node of who was asked: of the agent that passed the request on, or this
+// process's.
+func (s *surface) asker(q *request) string {
 	if by := q.r.Header.Get(api.HeaderForwarded); by != "" {
 		return by
 	}

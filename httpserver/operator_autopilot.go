@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"net/http"
+	"time"
 
 	"herald/httpserver/api"
 	"herald/registry"
@@ -10,6 +11,10 @@ import (
 // healthyLag is how many entries a server's log may be behind the leader's for it to
 // count as healthy.
 const healthyLag = 250
+
+// askedFor is how long a server may take to say how it is before it counts as failed
+// (registry.Cluster.Members).
+const askedFor = time.Second
 
 // health is the cluster's health as the servers say it themselves.
 type health struct {
@@ -49,6 +54,21 @@ func (h *health) all() bool {
 
 // tolerates is how many voters may fail before writes stop.
 func (h *health) tolerates() int { return max(0, h.tol.Failures) }
+
+// autopilotConfiguration is GET /v1/operator/autopilot/configuration: how the cluster
+// looks after its servers.
+func (s *surface) autopilotConfiguration(q *request) error {
+	return q.json(http.StatusOK, api.AutopilotConfiguration{
+		CleanupDeadServers: true, LastContactThreshold: api.Duration(askedFor), MaxTrailingLogs: healthyLag, MinQuorum: 3,
+		ServerStabilizationTime: api.Duration(s.tending.StabilizationTime), DeadServerAfter: api.Duration(s.tending.DeadServerAfter),
+		CreateIndex: 1, ModifyIndex: 1,
+	})
+}
+
+// autopilotConfigure refuses PUT /v1/operator/autopilot/configuration.
+func (s *surface) autopilotConfigure(*request) error {
+	return refuse(http.StatusBadRequest, "How servers are looked after is a setting of each server: change raft.stabilization_time or raft.dead_server_after there")
+}
 
 // autopilotHealth is GET /v1/operator/autopilot/health: 429 while anything is wrong.
 func (s *surface) autopilotHealth(q *request) error {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,11 @@ import (
 	"herald/registry/storetest"
 )
 
-// With -T and -o, which name a file, and otherwise with the words of the examples.
-var curlLine = regexp.MustCompile(`^curl (?:-X ([A-Z]+) )?(?:-d (?:'([^']*)'|(\S+)) )?(?:-T (\S+) )?(?:-o (\S+) )?['"]127\.0\.0\.1:8500(/[^'"]*)['"]$`)
+// With -T and -o, which name a file, and otherwise with the words of the examples. What
+// follows # is the status, unless that is 200, or untilInterrupted.
+var curlLine = regexp.MustCompile(`^curl (?:-X ([A-Z]+) )?(?:-d (?:'([^']*)'|(\S+)) )?(?:-T (\S+) )?(?:-o (\S+) )?['"]127\.0\.0\.1:8500(/[^'"]*)['"](?:  # (.+))?$`)
+
+const untilInterrupted = "until interrupted"
 
 // kept is a line that keeps the id that an answer has in a variable of the shell.
 var kept = regexp.MustCompile(`^([A-Z]+)=\$\((curl .*) \| grep -o '\[0-9a-f-\]\\{36\\}'\)$`)
@@ -32,6 +36,9 @@ func TestReadme(t *testing.T) {
 	h := open(t, func(_ *Config, host *plugin.Host) {
 		op := &fakeOperator{store: host.Store.(*storetest.Memory)}
 		host.Operator, host.Cluster = op, ailing{op}
+		host.Samples = func() ([]plugin.Sample, error) { return nil, nil }
+		host.Logs = &fakeLogs{}
+		host.Reload = func(context.Context) error { return nil }
 		host.MetricsHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("#\n")) })
 	})
 	shown, files, variables := map[string]bool{}, map[string]string{}, map[string]string{}
@@ -56,26 +63,59 @@ func TestReadme(t *testing.T) {
 		case method == "":
 			method = http.MethodGet
 		}
-		a := h.do(method, os.Expand(m[6], func(name string) string { return variables[name] }), body)
-		if keep != nil {
-			variables[keep[1]] = regexp.MustCompile(`[0-9a-f-]{36}`).FindString(a.body)
-		}
-		if a.status != http.StatusOK || a.body == "false" {
-			t.Errorf("%s\nanswers %d %s", line, a.status, a.body)
-		}
-		if to := m[5]; to != "" {
-			files[to] = a.body
+		target := os.Expand(m[6], func(name string) string { return variables[name] })
+		if m[7] == untilInterrupted {
+			if status := h.interrupted(method, target); status != http.StatusOK {
+				t.Errorf("%s\nanswers %d", line, status)
+			}
+		} else {
+			a := h.do(method, target, body)
+			want := http.StatusOK
+			if m[7] != "" {
+				want, _ = strconv.Atoi(m[7]) // 0, which nothing has, if it is no number
+			}
+			if keep != nil {
+				variables[keep[1]] = regexp.MustCompile(`[0-9a-f-]{36}`).FindString(a.body)
+			}
+			if a.status != want || a.body == "false" {
+				t.Errorf("%s\nanswers %d %s", line, a.status, a.body)
+			}
+			if to := m[5]; to != "" {
+				files[to] = a.body
+			}
 		}
 		path, _, _ := strings.Cut(m[6], "?")
 		shown[method+" "+routeOf(h.door.surface, path)] = true
 	}
 	for _, r := range h.door.surface.routes() {
+		if r.every != nil {
+			if !shown[http.MethodGet+" "+r.path] && !shown[http.MethodPut+" "+r.path] {
+				t.Errorf("README.md shows no %s", r.path)
+			}
+			continue
+		}
 		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
 			if r.handler(method) != nil && !shown[method+" "+r.path] {
 				t.Errorf("README.md shows no %s %s", method, r.path)
 			}
 		}
 	}
+}
+
+// interrupted sends a request that is not answered to its end, and returns its status.
+func (h *harness) interrupted(method, path string) int {
+	ctx, interrupt := context.WithCancel(h.t.Context())
+	defer interrupt()
+	req, err := http.NewRequestWithContext(ctx, method, h.base+path, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	res, err := h.http.Do(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
 }
 
 // routeOf is the longest route that a path is of.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,10 +20,14 @@ func newRouter(s *surface) http.Handler {
 	e.Logger.SetOutput(discard{})
 	// Whatever matches no route ends here.
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.unrouted(c.Response(), c.Request(), err) }
-	for _, r := range s.routes() {
+	all := s.routes()
+	for _, r := range all {
 		h := s.endpoint(&r)
-		e.Any(strings.TrimSuffix(r.path, "/"), h)
-		if strings.HasSuffix(r.path, "/") {
+		bare := strings.TrimSuffix(r.path, "/")
+		if bare == r.path || !slices.ContainsFunc(all, func(o route) bool { return o.path == bare }) {
+			e.Any(bare, h)
+		}
+		if bare != r.path {
 			e.Any(r.path+"*", h)
 		}
 	}
@@ -158,6 +163,12 @@ func (s *surface) checkDatacenter(dc string) error {
 }
 
 func (r *route) handler(method string) handler {
+	switch method {
+	case http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete:
+		if r.every != nil {
+			return r.every
+		}
+	}
 	switch method {
 	case http.MethodGet:
 		return r.get

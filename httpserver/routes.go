@@ -8,6 +8,8 @@ type route struct {
 	get, put, delete handler
 	// post is for the few paths that some clients send POST to.
 	post handler
+	// every takes GET, PUT, POST and DELETE, in place of those for one each.
+	every handler
 	// probe says that HEAD is answered as GET is, without the body. Load balancers
 	// ask so; clients of the API are refused it everywhere else.
 	probe bool
@@ -49,6 +51,8 @@ func (s *surface) routes() []route {
 		{path: "/v1/catalog/nodes", get: s.catalogNodes},
 		{path: "/v1/catalog/node/", get: s.catalogNode},
 		{path: "/v1/catalog/node-services/", get: s.catalogNodeServices},
+		{path: "/v1/catalog/connect/", get: s.noProxies},
+		{path: "/v1/catalog/gateway-services/", get: s.noProxies},
 		{path: "/v1/catalog/register", put: s.catalogRegister},
 		{path: "/v1/catalog/deregister", put: s.catalogDeregister},
 		{path: "/v1/catalog/advertise", put: s.catalogAdvertise},
@@ -58,11 +62,20 @@ func (s *surface) routes() []route {
 		{path: "/v1/health/node/", get: s.healthNode},
 		{path: "/v1/health/checks/", get: s.healthChecks},
 		{path: "/v1/health/state/", get: s.healthState},
+		{path: "/v1/health/connect/", get: s.noProxies},
+		{path: "/v1/health/ingress/", get: s.noProxies},
 
 		// The local agent.
 		{path: "/v1/agent/self", get: s.agentSelf, scope: local},
 		{path: "/v1/agent/members", get: s.agentMembers, scope: local},
 		{path: "/v1/agent/version", get: s.agentVersion, scope: local},
+		{path: "/v1/agent/host", get: s.agentHost, scope: local},
+		{path: "/v1/agent/metrics", get: s.agentMetrics, scope: local},
+		{path: "/v1/agent/monitor", get: s.agentMonitor, scope: local},
+		{path: "/v1/agent/reload", put: s.agentReload, scope: local},
+		{path: "/v1/agent/token/", every: s.noACL, scope: local},
+		{path: "/v1/agent/connect/ca/roots", get: s.connectRoots},
+		{path: "/v1/agent/connect/", every: s.noConnect},
 		{path: "/v1/agent/join/", put: s.agentJoin, scope: local},
 		{path: "/v1/agent/leave", put: s.agentLeave, scope: local},
 		{path: "/v1/agent/force-leave/", put: s.agentForceLeave},
@@ -82,6 +95,24 @@ func (s *surface) routes() []route {
 		{path: "/v1/agent/health/service/id/", get: s.agentHealthByID, scope: local},
 		{path: "/v1/agent/health/service/name/", get: s.agentHealthByName, scope: local},
 
+		// Events, prepared queries and coordinates.
+		{path: "/v1/event/fire/", put: s.eventFire},
+		{path: "/v1/event/list", get: s.eventList},
+		{path: "/v1/query", get: s.queryList, post: s.queryCreate},
+		{path: "/v1/query/", get: s.queryGet, put: s.queryUpdate, delete: s.queryDelete},
+		{path: "/v1/coordinate/datacenters", get: s.coordinateDatacenters},
+		{path: "/v1/coordinate/nodes", get: s.coordinateNodes},
+		{path: "/v1/coordinate/node/", get: s.coordinateNode},
+		{path: "/v1/coordinate/update", put: s.coordinateUpdate},
+
+		// What Consul has and Herald has not.
+		{path: "/v1/acl/", every: s.noACL},
+		{path: "/v1/connect/ca/roots", get: s.connectRoots},
+		{path: "/v1/connect/", every: s.noConnect},
+		{path: "/v1/peerings", get: s.noPeerings},
+		{path: "/v1/peering/", every: s.noPeering},
+		{path: "/v1/operator/keyring", every: s.noKeyring},
+
 		// Leases (Herald's own).
 		{path: "/v1/lease/grant", put: s.leaseGrant},
 		{path: "/v1/lease/keepalive/", put: s.leaseKeepAlive},
@@ -95,8 +126,10 @@ func (s *surface) routes() []route {
 		{path: "/v1/operator/raft/configuration", get: s.raftConfiguration},
 		{path: "/v1/operator/raft/peer", delete: s.raftRemovePeer},
 		{path: "/v1/operator/raft/transfer-leader", put: s.raftTransfer, post: s.raftTransfer},
+		{path: "/v1/operator/autopilot/configuration", get: s.autopilotConfiguration, put: s.autopilotConfigure},
 		{path: "/v1/operator/autopilot/health", get: s.autopilotHealth},
 		{path: "/v1/operator/autopilot/state", get: s.autopilotState},
+		{path: "/v1/operator/usage", get: s.operatorUsage},
 		{path: "/v1/members", get: s.members},
 		{path: snapshotPath, get: s.snapshotSave, put: s.snapshotRestore},
 

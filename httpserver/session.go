@@ -225,7 +225,7 @@ func (s *surface) sessionsIn(q *request, keys registry.KeyRange, node string) er
 		return err
 	}
 	r := registry.RangeRequest{Space: registry.SpaceSession, KeyRange: keys, SkipCount: true, WithLastChange: true}
-	res, idx, err := s.kvBlock(q, &o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
+	res, idx, err := s.rangeBlock(q, &o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
 		res, err := s.read(ctx, o.mode, r)
 		return res, index(res.LastChange), err
 	}, r.Space, keys)

@@ -36,7 +36,11 @@ type surface struct {
 	log            *slog.Logger
 	metrics        *metrics
 	metricsHandler http.Handler
+	samples        func() ([]plugin.Sample, error) // nil if there are no metrics
 	ready          func() error
+	logs           plugin.Logs                 // nil if they cannot be followed
+	reload         func(context.Context) error // nil if there is nothing to read again
+	tending        registry.Tending
 
 	// draining ends when the door stops: blocked queries then answer with what
 	// they have.
@@ -52,7 +56,8 @@ func newSurface(cfg Config, h *plugin.Host) (*surface, error) {
 	s := &surface{
 		cfg: cfg, node: h.Node, datacenter: h.Datacenter, version: h.Version,
 		store: h.Store, cluster: h.Cluster, operator: h.Operator, peer: h.Peer, catalog: h.Catalog, agent: h.Agent,
-		log: h.Log, metricsHandler: h.MetricsHandler, ready: h.Ready,
+		log: h.Log, metricsHandler: h.MetricsHandler, samples: h.Samples, ready: h.Ready,
+		logs: h.Logs, reload: h.Reload, tending: h.Tending,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

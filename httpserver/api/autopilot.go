@@ -1,5 +1,36 @@
 package api
 
+import (
+	"encoding/json"
+	"time"
+)
+
+// Duration is spelled as time.Duration is, such as "10s".
+type Duration time.Duration
+
+// MarshalJSON writes a string.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+// AutopilotConfiguration is what GET /v1/operator/autopilot/configuration answers.
+type AutopilotConfiguration struct {
+	// CleanupDeadServers says that a dead server is removed once another has taken its
+	// place, or after DeadServerAfter (0s is never) where MinQuorum others vote.
+	CleanupDeadServers bool
+	DeadServerAfter    Duration
+	MinQuorum          int
+	// LastContactThreshold is how long a server may take to answer, and MaxTrailingLogs
+	// how many entries it may be behind, to count as healthy.
+	LastContactThreshold Duration
+	MaxTrailingLogs      int
+	// ServerStabilizationTime is how long a new server must have kept up to get a vote.
+	ServerStabilizationTime Duration
+	RedundancyZoneTag       string // "": there are no zones
+	DisableUpgradeMigration bool
+	UpgradeVersionTag       string
+	CreateIndex             uint64
+	ModifyIndex             uint64
+}
+
 // AutopilotHealth is what GET /v1/operator/autopilot/health answers.
 type AutopilotHealth struct {
 	// Healthy says that there is a leader, and that every server is healthy.
