@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -303,7 +304,7 @@ func TestSnapshotThereAndBack(t *testing.T) {
 	if asked := op.took(); asked != "save, stale true" {
 		t.Error(asked)
 	}
-	if a := h.do("PUT", "/v1/snapshot", "garbage"); a.status != 400 || a.header.Get(api.HeaderError) != "corrupt" {
+	if a := h.do("PUT", "/v1/snapshot", "garbage"); a.status != 500 || a.header.Get(api.HeaderError) != "corrupt" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
@@ -433,4 +434,31 @@ func (o *endless) SaveSnapshot(_ context.Context, w io.Writer, _ bool) (registry
 		}
 	}
 	return registry.SnapshotInfo{}, nil
+}
+
+// A leader is named once this server is ready, and configuration is what it is told.
+func TestLeaderOfAServerThatIsNotReady(t *testing.T) {
+	var ready atomic.Bool
+	h := open(t, func(_ *Config, host *plugin.Host) {
+		host.Cluster = fakeCluster{}
+		host.Tending = registry.Tending{StabilizationTime: 7 * time.Second, DeadServerAfter: time.Hour}
+		host.Ready = func() error {
+			if ready.Load() {
+				return nil
+			}
+			return errors.New("this node is not in the catalog yet")
+		}
+	})
+	h.steps([]step{{"GET", "/v1/status/leader", "", 200, `""`}})
+	ready.Store(true)
+	h.steps([]step{{"GET", "/v1/status/leader", "", 200, `"10.0.0.1:7400"`}})
+	var c struct {
+		ServerStabilizationTime, DeadServerAfter string
+		CleanupDeadServers                       bool
+		MaxTrailingLogs                          int
+	}
+	h.get("/v1/operator/autopilot/configuration", &c)
+	if c.ServerStabilizationTime != "7s" || c.DeadServerAfter != "1h0m0s" || !c.CleanupDeadServers || c.MaxTrailingLogs != healthyLag {
+		t.Errorf("got %+v", c)
+	}
 }

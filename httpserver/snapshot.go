@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -79,6 +80,9 @@ func (s *surface) snapshotRestore(q *request) error {
 			return bodyError(body.err)
 		}
 		s.drainBody(q)
+		if errors.Is(err, registry.ErrCorrupt) || errors.Is(err, registry.ErrFormat) {
+			return because(err, http.StatusInternalServerError, "%v", err) // which clients expect
+		}
 		return err
 	}
 	return q.json(http.StatusOK, info)

@@ -7,8 +7,13 @@ import (
 )
 
 // statusLeader is GET /v1/status/leader: the leader's peer address, "" if none is
-// known, which clients take for "not ready".
+// known, which clients take for "not ready". So it is "" as well until this server is
+// ready: its node, that node's check and its service are then in the catalog, where
+// clients go on to look for them.
 func (s *surface) statusLeader(q *request) error {
+	if s.ready != nil && s.ready() != nil {
+		return q.json(http.StatusOK, "")
+	}
 	return q.json(http.StatusOK, s.cluster.Status().LeaderAt)
 }
 
