@@ -11,7 +11,7 @@ import (
 
 // agentRegisterCheck is PUT /v1/agent/check/register.
 func (s *surface) agentRegisterCheck(q *request) error {
-	body, err := s.readBody(q, s.cfg.MaxBodyBytes, "max_body_bytes")
+	body, err := s.readBody(q, s.live().MaxBodyBytes, "max_body_bytes")
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 
 // agentRegisterService is PUT /v1/agent/service/register.
 func (s *surface) agentRegisterService(q *request) error {
-	body, err := s.readBody(q, s.cfg.MaxBodyBytes, "max_body_bytes")
+	body, err := s.readBody(q, s.live().MaxBodyBytes, "max_body_bytes")
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ func (s *surface) readBody(q *request, limit int, setting string) ([]byte, error
 	r := q.r
 	if r.ContentLength > int64(limit) {
 		s.drainBody(q)
+		s.metrics.refuse(setting)
 		return nil, tooLarge(r.ContentLength, limit, setting)
 	}
 	if r.ContentLength == 0 || r.Body == nil {
@@ -42,6 +43,7 @@ func (s *surface) readBody(q *request, limit int, setting string) ([]byte, error
 		return nil, bodyError(err)
 	case len(b) > limit:
 		s.drainBody(q)
+		s.metrics.refuse(setting)
 		return nil, tooLarge(-1, limit, setting)
 	}
 	lift()
@@ -99,7 +101,7 @@ func bodyError(err error) error {
 // readJSON decodes the request's body. Fields that v does not have are refused
 // if strict.
 func (s *surface) readJSON(q *request, v any, strict bool) error {
-	b, err := s.readBody(q, s.cfg.MaxBodyBytes, "max_body_bytes")
+	b, err := s.readBody(q, s.live().MaxBodyBytes, "max_body_bytes")
 	if err != nil {
 		return err
 	}

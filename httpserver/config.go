@@ -13,11 +13,18 @@ import (
 type Config struct {
 	Address       string        `config:"address" usage:"address and port to serve HTTP on"`
 	MaxValueBytes int           `config:"max_value_bytes" usage:"largest value that a key may be put with, in bytes"`
+	MaxKeyBytes   int           `config:"max_key_bytes" usage:"longest key that may be put, in bytes"`
 	MaxBodyBytes  int           `config:"max_body_bytes" usage:"largest JSON body of a request, in bytes"`
 	SessionTTLMin time.Duration `config:"session_ttl_min" usage:"shortest time to live that a session may ask for"`
 	// MaxBlockedQueries bounds what waiting clients can make the process hold; a
 	// query over it is answered with 429. 0 is no bound.
 	MaxBlockedQueries int `config:"max_blocked_queries" usage:"how many queries may wait for a change at a time; 0 for any number"`
+	// The limits of one client, by its address. Those of this machine are exempt
+	// unless LimitLoopback says otherwise.
+	MaxBlockedPerClient  int  `config:"max_blocked_queries_per_client" usage:"how many queries of one client may wait for a change at a time; 0 for any number"`
+	MaxRequestsPerClient int  `config:"max_requests_per_client" usage:"how many requests a second one client may send; 0 for any number"`
+	MaxRequestsBurst     int  `config:"max_requests_burst" usage:"how many requests one client may send at once, before max_requests_per_client holds"`
+	LimitLoopback        bool `config:"limit_loopback" usage:"hold clients on this machine to the limits of a client, too"`
 	// ReadHeaderTimeout and ReadBodyTimeout bound how long a client may take to send
 	// a request, so that slow ones cannot hold every connection.
 	ReadHeaderTimeout time.Duration `config:"read_header_timeout" usage:"how long a client may take to send a request's headers"`
@@ -33,10 +40,15 @@ func DefaultConfig() Config {
 		MaxValueBytes:     512 << 10,
 		MaxBodyBytes:      16 << 20,
 		SessionTTLMin:     session.DefaultLimits().MinTTL,
+		MaxKeyBytes:       16 << 10,
 		MaxBlockedQueries: 1 << 16,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadBodyTimeout:   time.Minute,
-		IdleTimeout:       5 * time.Minute,
+		// Above what one machine asks that works, below what stops the others.
+		MaxBlockedPerClient:  1 << 14,
+		MaxRequestsPerClient: 5000,
+		MaxRequestsBurst:     10000,
+		ReadHeaderTimeout:    10 * time.Second,
+		ReadBodyTimeout:      time.Minute,
+		IdleTimeout:          5 * time.Minute,
 	}
 }
 
@@ -49,13 +61,24 @@ func (c *Config) Validate() error {
 	for _, n := range []struct {
 		name  string
 		value int
-	}{{"max_value_bytes", c.MaxValueBytes}, {"max_body_bytes", c.MaxBodyBytes}} {
+	}{
+		{"max_value_bytes", c.MaxValueBytes}, {"max_key_bytes", c.MaxKeyBytes}, {"max_body_bytes", c.MaxBodyBytes},
+		{"max_requests_burst", c.MaxRequestsBurst},
+	} {
 		if n.value < 1 {
 			errs = append(errs, fmt.Errorf("%s: want at least 1, have %d", n.name, n.value))
 		}
 	}
-	if c.MaxBlockedQueries < 0 {
-		errs = append(errs, fmt.Errorf("max_blocked_queries: want 0 for no bound, or more, have %d", c.MaxBlockedQueries))
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"max_blocked_queries", c.MaxBlockedQueries}, {"max_blocked_queries_per_client", c.MaxBlockedPerClient},
+		{"max_requests_per_client", c.MaxRequestsPerClient},
+	} {
+		if n.value < 0 {
+			errs = append(errs, fmt.Errorf("%s: want 0 for no bound, or more, have %d", n.name, n.value))
+		}
 	}
 	if lowest := time.Second; c.SessionTTLMin < lowest {
 		errs = append(errs, fmt.Errorf("session_ttl_min: want at least %v, have %v", lowest, c.SessionTTLMin))

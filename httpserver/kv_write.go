@@ -33,7 +33,11 @@ func (s *surface) kvPut(q *request) error {
 		return err
 	}
 	ctx := q.caller(registry.ReasonClient)
-	value, err := s.readBody(q, s.cfg.MaxValueBytes, "max_value_bytes")
+	if most := s.live().MaxKeyBytes; len(key) > most {
+		s.metrics.refuse("max_key_bytes")
+		return because(registry.ErrTooLarge, http.StatusRequestEntityTooLarge, "Key(%d bytes) too large, max size: %d bytes. See the HTTP door's setting max_key_bytes.", len(key), most)
+	}
+	value, err := s.readBody(q, s.live().MaxValueBytes, "max_value_bytes")
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ type metrics struct {
 	seconds  plugin.Histogram
 	unrouted *routeMetrics
 	blocked  atomic.Int64 // queries that wait for a change now
+	refused  plugin.Counter
 }
 
 // routeMetrics are the counters of one route.
@@ -26,10 +27,18 @@ func newMetrics(m plugin.Metrics) *metrics {
 	if m != nil {
 		out.requests = m.Counter("herald_http_requests_total", "Requests answered over HTTP, by route and class of status.", "route", "status")
 		out.seconds = m.Histogram("herald_http_request_seconds", "Time to answer requests over HTTP that did not wait for a change, by route.", "route")
+		out.refused = m.Counter("herald_http_refused_total", "Requests over HTTP that a limit refused, by the setting that says the limit.", "setting")
 		m.Gauge("herald_http_blocked_queries", "Blocking queries over HTTP that wait for a change.", func() float64 { return float64(out.blocked.Load()) })
 	}
 	out.unrouted = out.route("none")
 	return out
+}
+
+// refuse counts a request that a limit refused.
+func (m *metrics) refuse(setting string) {
+	if m.refused != nil {
+		m.refused.With(setting).Inc()
+	}
 }
 
 // route returns the counters of a route.

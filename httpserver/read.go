@@ -104,14 +104,28 @@ func (s *surface) blocking(q *request, o *readOptions) (ctx context.Context, sto
 // block counts a query that may wait until leave is called, and refuses it if too
 // many wait already: each holds a connection and its memory.
 func (s *surface) block(q *request) (leave func(), err error) {
-	n, most := s.metrics.blocked.Add(1), s.cfg.MaxBlockedQueries
+	forget := func() {}
+	if addr, limited := s.clientOf(q); limited {
+		var ok bool
+		if forget, ok = s.clients.block(addr, time.Now()); !ok {
+			q.header()["Retry-After"] = []string{"1"}
+			s.metrics.refuse("max_blocked_queries_per_client")
+			return nil, refusef(http.StatusTooManyRequests, "%d queries of %v wait for a change here, which is all that the HTTP door's setting max_blocked_queries_per_client allows a client; ask again when one has been answered, or ask another server.", s.live().MaxBlockedPerClient, addr)
+		}
+	}
+	n, most := s.metrics.blocked.Add(1), s.live().MaxBlockedQueries
 	if most > 0 && n > int64(most) {
 		s.metrics.blocked.Add(-1)
+		forget()
 		q.header()["Retry-After"] = []string{"1"}
+		s.metrics.refuse("max_blocked_queries")
 		return nil, refusef(http.StatusTooManyRequests, "%d queries wait for a change here, which is all that the HTTP door's setting max_blocked_queries allows; ask again, or ask another server.", most)
 	}
 	q.blocked = true
-	return func() { s.metrics.blocked.Add(-1) }, nil
+	return func() {
+		s.metrics.blocked.Add(-1)
+		forget()
+	}, nil
 }
 
 // readHeaders sets what every read of the store answers with. age is how old the

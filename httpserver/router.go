@@ -92,6 +92,9 @@ func (s *surface) endpoint(r *route) echo.HandlerFunc {
 		q := s.requests.Get().(*request)
 		q.reset(w, c.Request(), r.path)
 		s.run(q, func() error {
+			if err := s.throttle(q, r, start); err != nil {
+				return err
+			}
 			if forwarded {
 				return s.forward.serve(s, q)
 			}

@@ -17,7 +17,7 @@ import (
 // sessionCreate is PUT /v1/session/create. Fields that it does not know are let through, as
 // clients expect of this endpoint.
 func (s *surface) sessionCreate(q *request) error {
-	b, err := s.readBody(q, s.cfg.MaxBodyBytes, "max_body_bytes")
+	b, err := s.readBody(q, s.live().MaxBodyBytes, "max_body_bytes")
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"herald/registry"
 	"herald/registry/catalog"
@@ -14,7 +15,7 @@ import (
 )
 
 // surface answers requests. It is safe for concurrent use and holds nothing that
-// changes but counters.
+// changes but counters, and the limits that hold.
 type surface struct {
 	cfg        Config
 	node       string
@@ -32,6 +33,8 @@ type surface struct {
 	forward  *forwarder // nil in a server's process
 
 	filters filters
+	clients clients
+	current atomic.Pointer[Config] // see live
 
 	log            *slog.Logger
 	metrics        *metrics
@@ -73,6 +76,7 @@ func newSurface(cfg Config, h *plugin.Host) (*surface, error) {
 		s.sessions = session.New(s.store, s.catalog)
 	}
 	s.metrics = newMetrics(h.Metrics)
+	s.adopt(cfg)
 	s.requests.New = func() any { return new(request) }
 	s.draining, s.drain = context.WithCancel(context.Background())
 	return s, nil

@@ -122,11 +122,11 @@ func (p *program) run(ctx context.Context, c *config, server bool) error {
 	stop := p.announceReady(ctx, c, n)
 	defer stop()
 	unhook := onHangup(func() {
-		if err := n.Reload(ctx); err != nil {
+		if err := p.reload(ctx, c, n, log); err != nil {
 			log.Error("reload refused, everything stays as it was", "error", err)
 			return
 		}
-		log.Info("configuration directories read again")
+		log.Info("configuration directories and limits read again")
 	})
 	defer unhook()
 	if server {

@@ -224,6 +224,7 @@ var homes = []home{
 	{module: "github.com/gofrs/flock", dirs: []string{"raftstore"}, why: "the data directory and its lock are raftstore's"},
 	{module: "github.com/labstack/echo/v4", dirs: []string{"httpserver"}, why: "its support ends, and then one package changes"},
 	{module: "github.com/hashicorp/go-bexpr", dirs: []string{"httpserver/filter"}, why: "the language of filters is its parser's, and what they mean is httpserver/filter's own"},
+	{module: "golang.org/x/time", dirs: []string{"httpserver"}, why: "only the HTTP door bounds how often a client asks"},
 	{module: "github.com/miekg/dns", dirs: []string{"dnsserver"}, why: "it announces its own archiving, and then one package changes"},
 	{module: "google.golang.org/grpc", dirs: []string{"grpcserver", "internal/systemtest/chaos/etcdclient", "internal/systemtest/etcdclients"}, why: "what etcd's clients speak is grpcserver's secret"},
 	{module: "go.etcd.io/etcd/api/v3", dirs: []string{"grpcserver", "bench", "internal/systemtest/chaos/etcdclient", "internal/systemtest/etcdclients"}, why: "etcd's messages end at the door, and those others are outside of it"},

@@ -39,6 +39,15 @@ type Door interface {
 	Run(ctx context.Context) error
 }
 
+// Reloader is a Door of which some settings may change while it runs.
+type Reloader interface {
+	// Reload takes the settings that may change from config, which is what Config
+	// returns, filled anew and valid. It returns the names of those that differ
+	// from what the door runs with and need a restart. After an error everything is
+	// as it was. It may be called at any time after Open, also after Run has returned.
+	Reload(config any) (restart []string, err error)
+}
+
 // Address is something a door listens on.
 type Address struct {
 	// Network is "tcp", "udp" or "unix".
