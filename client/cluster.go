@@ -13,7 +13,8 @@ func (c *Client) Members(ctx context.Context) (api.Members, error) {
 	return m, err
 }
 
-// Leader returns the leader's peer address, "" if none is known.
+// Leader returns the leader's peer address, "" if none is known or the server that was
+// asked is not ready.
 func (c *Client) Leader(ctx context.Context) (string, error) {
 	var leader string
 	_, err := c.fetch(ctx, get("/v1/status/leader", nil), &leader)

@@ -26,6 +26,8 @@ const (
 	// maxEventBytes bounds a payload. An event says that something is to be looked
 	// at; what there is to be seen belongs into a key.
 	maxEventBytes = 4 << 10
+	// maxFilterBytes bounds each of its filters, which every list compiles.
+	maxFilterBytes = 1 << 10
 )
 
 var events = registry.Prefix(eventPrefix)
@@ -173,6 +175,9 @@ func newAudience(e *api.Event) (audience, error) {
 	}{{"node", e.NodeFilter, &a.node}, {"service", e.ServiceFilter, &a.service}, {"tag", e.TagFilter, &a.tag}} {
 		if f.text == "" {
 			continue
+		}
+		if len(f.text) > maxFilterBytes {
+			return a, because(registry.ErrTooLarge, http.StatusBadRequest, "The event's %s filter has %d bytes, and may have %d.", f.what, len(f.text), maxFilterBytes)
 		}
 		re, err := regexp.Compile(f.text)
 		if err != nil {

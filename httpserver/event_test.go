@@ -25,6 +25,7 @@ func TestEventRefusals(t *testing.T) {
 		{"PUT", "/v1/event/fire/e?node=(", "", 500, "Invalid node filter:…"},
 		{"PUT", "/v1/event/fire/e?service=(", "", 500, "Invalid service filter:…"},
 		{"PUT", "/v1/event/fire/e?service=a&tag=(", "", 500, "Invalid tag filter:…"},
+		{"PUT", "/v1/event/fire/e?node=" + strings.Repeat("n", maxFilterBytes+1), "", 400, "The event's node filter has 1025 bytes…"},
 		{"PUT", "/v1/event/fire/e?tag=a", "", 500, "Cannot provide tag filter without service filter"},
 		{"PUT", "/v1/event/fire/" + strings.Repeat("e", 1025), "", 400, "*"},
 		{"PUT", "/v1/event/fire/e", strings.Repeat("p", maxEventBytes+1), 413, "The event's payload has 4097 bytes…"},
