@@ -49,6 +49,7 @@ func (s *watchStream) create(r *pb.WatchCreateRequest) error {
 		}
 		return s.answer(s.compacted(w.id, compacted.Lowest))
 	}
+	s.releaseHeld() // until it is seen where this one is
 	w.watcher = watcher
 	s.watches[w.id] = w
 	s.calls.watches.Add(1)

@@ -21,6 +21,9 @@ func (s *watchStream) turn(w *watch) error {
 			return err
 		}
 	}
+	if s.holds(w) {
+		return nil
+	}
 	w.quiet = false
 	if err := s.sendEvents(w); err != nil {
 		return err
@@ -61,7 +64,7 @@ func (s *watchStream) sendEvents(w *watch) error {
 	answer.id, answer.fragment, answer.events = w.id, false, append(answer.events[:0], e.buffer)
 	for n, bytes := 1, len(e.bytes); n < len(w.unsent); n++ {
 		e := s.encodings.of(&w.unsent[n], w.prevKV)
-		if bytes += len(e.bytes); bytes > eventBatchBytes {
+		if bytes += len(e.bytes); bytes > eventBatchBytes || s.progress.hold > 0 && w.unsent[n].Revision > s.progress.hold {
 			break
 		}
 		answer.events = append(answer.events, e.buffer)

@@ -56,18 +56,24 @@ func TestProgressDoesNotOvertakeEvents(t *testing.T) {
 	w := h.watch()
 	w.create(watchPrefix("a"))
 	w.create(watchPrefix("b"))
-	done := make(chan int64)
+	done := make(chan error, 2)
 	go func() {
-		var rev int64
 		for i := range 500 {
-			rev = h.mustPut("a", fmt.Sprint(i))
+			if _, err := registry.Put(t.Context(), h.store, registry.PutRequest{Key: "a", Value: []byte(fmt.Sprint(i))}); err != nil {
+				done <- err
+				return
+			}
 		}
-		done <- rev
+		done <- nil
 	}()
 	go func() {
 		for range 300 {
-			w.askProgress()
+			if err := w.stream.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_ProgressRequest{}}); err != nil {
+				done <- err
+				return
+			}
 		}
+		done <- nil
 	}()
 	var seen, last int64
 	finished := false
@@ -94,7 +100,11 @@ func TestProgressDoesNotOvertakeEvents(t *testing.T) {
 			}
 		}
 		if !finished && seen == 501 {
-			<-done
+			for range 2 {
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+			}
 			finished = true
 			w.askProgress()
 		}

@@ -19,22 +19,30 @@ const (
 )
 
 // progressRequest is a client's wish to be told a revision up to which every watch of its
-// stream has been told everything. One at most waits: who asks again is answered once.
+// stream has been told everything. One at most is being answered, and one more may wait for it.
 type progressRequest struct {
 	asked bool
-	// target is the revision that was current when it was last asked. The answer is not below it.
+	more  bool // it was asked again at a later revision
+	// target is the revision that was current when it was asked. The answer is not below it.
 	target int64
 	// behind is a watch that was not there yet, looked at first the next time.
 	behind *watch
-	retry  time.Duration
-	again  <-chan time.Time
+	// hold, unless it is 0, is the revision beyond which nothing is sent until this is answered, and
+	// held are the watches that have more.
+	hold  int64
+	held  []*watch
+	retry time.Duration
+	again <-chan time.Time
 }
 
 // askProgress notes that the client wants to be told.
 func (s *watchStream) askProgress() {
-	s.progress.asked = true
-	s.progress.target = s.cluster.Status().Revisions[registry.SpaceKV]
-	s.progress.retry, s.progress.again = firstProgressRetry, nil
+	now := s.cluster.Status().Revisions[registry.SpaceKV]
+	if s.progress.asked {
+		s.progress.more = s.progress.more || now > s.progress.target
+		return
+	}
+	s.progress = progressRequest{asked: true, target: now, retry: firstProgressRetry}
 }
 
 // answerProgress answers a client that asked, once every watch is synced. If it is not to
@@ -45,19 +53,63 @@ func (s *watchStream) answerProgress(idle bool) error {
 		return nil
 	}
 	if len(s.watches) == 0 {
+		s.releaseHeld()
 		*p = progressRequest{} // nobody is told nothing, as in etcd
 		return nil
 	}
 	revision := s.syncedRevision()
 	if revision == 0 {
+		s.holdBack()
 		if idle {
 			p.again = time.After(p.retry)
 			p.retry = min(2*p.retry, lastProgressRetry)
 		}
 		return nil
 	}
+	s.releaseHeld()
+	more := p.more
 	*p = progressRequest{}
+	if more {
+		s.askProgress()
+	}
 	return s.answer(&pb.WatchResponse{Header: s.header(new(pb.ResponseHeader), revision), WatchId: noWatch})
+}
+
+// holdBack sees to it that watches which have all reached the revision of the request come to be at
+// one revision. Where there is always more to send, one is always ahead of another: then nothing is
+// sent beyond what any of them was told, until all were. One that still reads the history, or
+// starts in the future, holds nobody back.
+func (s *watchStream) holdBack() {
+	p := &s.progress
+	hold := max(p.target, s.told)
+	if hold == p.hold || !p.behind.reached(p.target) {
+		return
+	}
+	for _, w := range s.watches {
+		if !w.reached(p.target) {
+			return
+		}
+	}
+	s.releaseHeld()
+	p.hold = hold
+}
+
+// holds says that a watch's next commit is not to be sent yet, and remembers the watch.
+func (s *watchStream) holds(w *watch) bool {
+	p := &s.progress
+	if p.hold == 0 || w.unsent[0].Revision <= p.hold {
+		return false
+	}
+	p.held = append(p.held, w)
+	return true
+}
+
+// releaseHeld lets every watch go on.
+func (s *watchStream) releaseHeld() {
+	for _, w := range s.progress.held {
+		s.enqueue(w)
+	}
+	s.progress.hold, s.progress.held = 0, nil
 }
 
 // syncedRevision is a revision up to which every watch has sent everything; 0 if there is
@@ -84,7 +136,7 @@ func (s *watchStream) syncedRevision() int64 {
 // synced is a revision up to which the watch has sent everything.
 func (w *watch) synced() int64 {
 	if len(w.unsent) > 0 {
-		return w.watcher.Synced() // does not count what was polled last
+		return w.unsent[0].Revision - 1
 	}
 	return max(w.told, w.watcher.Synced())
 }
