@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 
 	"herald/registry"
 	"herald/registry/plugin"
+	"herald/registry/storetest"
 )
 
 func TestVersionIsPlainNumbers(t *testing.T) {
@@ -55,8 +57,35 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 }
 
+// awaitListed waits until the member list has the door.
+func (h *harness) awaitListed() {
+	h.t.Helper()
+	until(h.t, "the server says where it is", func() bool { return h.door.core.listed(h.t.Context()) == nil })
+}
+
+// A server that says that it is ready is one that clients are told of.
+func TestReadyOnceListed(t *testing.T) {
+	store := storetest.NewMemory(t)
+	store.SetOutage(registry.ErrNoLeader)
+	h := openOver(t, store)
+	const why = "[-]member_list failed: the member list does not say yet where clients reach this server"
+	if res, body := h.ask("GET", "/readyz", ""); res.StatusCode != 503 || !strings.Contains(body, why) {
+		t.Errorf("before: %d %q", res.StatusCode, body)
+	}
+	store.SetOutage(nil)
+	until(t, "it is ready", func() bool {
+		res, _ := h.ask("GET", "/readyz", "")
+		return res.StatusCode == 200
+	})
+	a, err := pb.NewClusterClient(h.conn).MemberList(t.Context(), &pb.MemberListRequest{})
+	if err != nil || len(a.Members) != 1 || !slices.Equal(a.Members[0].ClientURLs, []string{"http://" + h.address}) {
+		t.Errorf("listed then: %v, %v", a, err)
+	}
+}
+
 func TestProbes(t *testing.T) {
 	h := open(t)
+	h.awaitListed()
 	type step struct {
 		path   string
 		status int
@@ -77,7 +106,7 @@ func TestProbes(t *testing.T) {
 		{"/livez", 200, "ok"},
 		{"/livez?verbose", 200, "[+]serializable_read ok\nok"},
 		{"/readyz", 200, "ok"},
-		{"/readyz?verbose", 200, "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok"},
+		{"/readyz?verbose", 200, "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\n[+]member_list ok\nok"},
 		{"/readyz/linearizable_read", 200, "ok"},
 	})
 	h.store.SetOutage(registry.ErrNoLeader)
@@ -85,9 +114,9 @@ func TestProbes(t *testing.T) {
 		{"/health", 503, `{"health":"false","reason":"RAFT NO LEADER"}`},
 		{"/health?serializable=true", 200, healthy},
 		{"/livez", 200, "ok"},
-		{"/readyz", 503, "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: etcdserver: no leader\n[+]non_learner ok\nreadyz check failed"},
+		{"/readyz", 503, "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: etcdserver: no leader\n[+]non_learner ok\n[+]member_list ok\nreadyz check failed"},
 		{"/readyz?exclude=linearizable_read", 200, "ok"},
-		{"/readyz?exclude=linearizable_read&exclude=data_corruption&exclude=non_learner&verbose", 200, "[+]serializable_read ok\nok"},
+		{"/readyz?exclude=linearizable_read&exclude=data_corruption&exclude=non_learner&exclude=member_list&verbose", 200, "[+]serializable_read ok\nok"},
 		{"/readyz/linearizable_read?verbose", 503, "[-]linearizable_read failed: etcdserver: no leader\nreadyz check failed"},
 		{"/readyz/serializable_read", 200, "ok"},
 	})
@@ -97,6 +126,7 @@ func TestProbes(t *testing.T) {
 
 func TestProbesTellAlarms(t *testing.T) {
 	h := open(t)
+	h.awaitListed()
 	alarm := func(action pb.AlarmRequest_AlarmAction, a pb.AlarmType) {
 		t.Helper()
 		if _, err := pb.NewMaintenanceClient(h.conn).Alarm(t.Context(), &pb.AlarmRequest{Action: action, MemberID: 7, Alarm: a}); err != nil {
@@ -139,6 +169,7 @@ func (j joining) Servers() []registry.Member {
 
 func TestServerWithoutVoteIsNotReady(t *testing.T) {
 	h := open(t, func(_ *Config, host *plugin.Host) { host.Cluster = joining{host.Cluster} })
+	h.awaitListed()
 	for path, want := range map[string]int{"/readyz": 503, "/readyz/non_learner": 503, "/readyz?exclude=non_learner": 200, "/livez": 200, "/health": 200} {
 		if res, body := h.ask("GET", path, ""); res.StatusCode != want {
 			t.Errorf("%s: %d %s, want %d", path, res.StatusCode, body, want)

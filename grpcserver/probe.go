@@ -43,6 +43,7 @@ func (c *core) readyz() *probe {
 		c.readsLocally(),
 		{"linearizable_read", func(ctx context.Context) error { return c.canRead(ctx, registry.Linearizable) }},
 		{"non_learner", c.votes},
+		{"member_list", c.listed},
 	}}
 }
 
@@ -52,6 +53,21 @@ func (c *core) votes(context.Context) error {
 		return nil
 	}
 	return errors.New("this server has no vote in the cluster")
+}
+
+// listed fails until the member list says where clients reach this server: they would replace what
+// they know by a list without it.
+func (c *core) listed(ctx context.Context) error {
+	ms, err := c.members(ctx, registry.Stale)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(ms.all, func(m member) bool {
+		return m.ID == c.member && slices.Equal(m.ClientURLs, c.record.ClientURLs)
+	}) {
+		return errors.New("the member list does not say yet where clients reach this server")
+	}
+	return nil
 }
 
 func (c *core) readsLocally() check {
