@@ -29,7 +29,7 @@ var directions = []allowance{
 	{dir: "registry",
 		why: "the vocabulary lies at the bottom, so it knows nobody"},
 	{dir: "registry/cow",
-		why: "a wrapper of a library knows the library alone"},
+		why: "its collections know nothing of what is kept in them"},
 	{dir: "registry/wire",
 		why: "a wrapper of a library knows the library alone"},
 	{dir: "registry/mvcc", imports: []string{"registry", "registry/cow", "registry/wire"},

@@ -1,7 +1,10 @@
-// Package cow holds the ordered copy-on-write maps that Herald's immutable
-// views are made of. It is the one place that knows which library they are from.
+// Package cow holds the ordered copy-on-write collections that Herald's immutable
+// views are made of. Set is our own, for the keys of the store: a search in
+// it looks at few keys, and a write after a copy copies little. Map and Tree are a
+// library's, and this is the one place that knows which. What is kept in them, and
+// when a copy is made, is not known here; there are no goroutines.
 //
-// A map has one writer. Copy takes constant time and gives an independent map:
+// Each has one writer. Copy takes constant time and gives an independent one:
 // the two share what neither has changed since. Copy must be called by the
 // writer; a copy that nobody writes to may be read by any number of goroutines.
 // Methods whose name ends in Mut copy what they visit; readers must not call them.

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The promises that views are built on are the library's; these tests hold it to
-// them, for the two kinds of map that are used.
+// The promises that views are built on are the library's as to Map and Tree; these
+// tests hold it to them. Those of Set are tested in set_test.go.
 
 // TestMapModel writes at random to a map and to a plain one, copies now and then, and
 // checks every copy at the end.
@@ -167,9 +167,11 @@ func descending(m map[int]bool) []int {
 // reader may call, beside a writer.
 func TestCopiesAreReadWhileTheMapIsWritten(t *testing.T) {
 	var m Map[string, int]
+	var set Set[*entry]
 	tree := NewTree(func(a, b int) bool { return a < b })
 	type view struct {
 		m    *Map[string, int]
+		set  *Set[*entry]
 		tree *Tree[int]
 		n    int
 	}
@@ -192,6 +194,14 @@ func TestCopiesAreReadWhileTheMapIsWritten(t *testing.T) {
 						t.Errorf("a copy of %d has %d and %d", v.n, n, v.tree.Len())
 					}
 					v.tree.Descend(500, func(int) bool { return true })
+					up, down := 0, 0
+					v.set.Ascend("", func(*entry) bool { up++; return true })
+					v.set.Reverse(func(*entry) bool { down++; return true })
+					v.set.Get("0500")
+					v.set.Seek("0500")
+					if up != v.n || down != v.n || v.set.Rank("z") != v.n || v.set.Len() != v.n {
+						t.Errorf("a copy of a set of %d has %d up and %d down", v.n, up, down)
+					}
 				}
 			}
 		})
@@ -201,14 +211,16 @@ func TestCopiesAreReadWhileTheMapIsWritten(t *testing.T) {
 		k := i * 7919 % 1000
 		if _, had := m.Delete(fmt.Sprintf("%04d", k)); had {
 			tree.Delete(k)
+			set.Delete(fmt.Sprintf("%04d", k))
 			n--
 		} else {
 			m.Set(fmt.Sprintf("%04d", k), i)
 			tree.Set(k)
+			set.Set(&entry{key: fmt.Sprintf("%04d", k)})
 			n++
 		}
 		if i%30 == 0 {
-			views <- view{m.Copy(), tree.Copy(), n}
+			views <- view{m.Copy(), set.Copy(), tree.Copy(), n}
 		}
 	}
 	close(views)
