@@ -230,7 +230,12 @@ func (h *teller) inside(out *strings.Builder) {
 		}
 		fmt.Fprintln(out)
 	}
-	tell("keys", s.keys.Values())
+	var live []*record
+	s.keys.Ascend("", func(r *record) bool {
+		live = append(live, r)
+		return true
+	})
+	tell("keys", live)
 	fmt.Fprintf(out, "past  %d versions, %d bytes\n", s.versions, s.versionBytes)
 	fmt.Fprintf(out, "dead ")
 	s.dead.Scan(func(key string, rev int64) bool {

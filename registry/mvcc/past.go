@@ -181,29 +181,37 @@ func (s *space) scanAt(kr registry.KeyRange, rev int64, yield func(*record) bool
 		return
 	}
 	since := s.changedAfter(kr, rev)
-	live := s.keys.Iter()
-	l := live.Seek(kr.Start)
+	live := s.keys.Seek(kr.Start)
+	next := func() *record { // nil past the range
+		if live.Valid() {
+			if r := live.Item(); kr.Contains(r.key()) {
+				live.Next()
+				return r
+			}
+		}
+		return nil
+	}
+	l := next()
 	for {
-		l = l && kr.Contains(live.Key())
 		key, before, changed := since.next()
 		if !changed {
 			break
 		}
-		for l && live.Key() < key {
-			if !yield(live.Value()) {
+		for l != nil && l.key() < key {
+			if !yield(l) {
 				return
 			}
-			l = live.Next() && kr.Contains(live.Key())
+			l = next()
 		}
-		if l && live.Key() == key {
-			l = live.Next()
+		if l != nil && l.key() == key {
+			l = next()
 		}
 		if before != nil && !yield(before) {
 			return
 		}
 	}
-	for ; l && kr.Contains(live.Key()); l = live.Next() {
-		if !yield(live.Value()) {
+	for ; l != nil; l = next() {
+		if !yield(l) {
 			return
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"herald/registry"
@@ -139,20 +138,9 @@ func (s *space) count(kr registry.KeyRange) int64 {
 	}
 	end := s.keys.Len()
 	if !kr.Unbounded() {
-		end = s.rank(kr.End)
+		end = s.keys.Rank(kr.End)
 	}
-	return int64(end - s.rank(kr.Start))
-}
-
-// rank is how many live keys lie below key.
-func (s *space) rank(key string) int {
-	if key == "" {
-		return 0
-	}
-	return sort.Search(s.keys.Len(), func(i int) bool {
-		k, _, _ := s.keys.GetAt(i)
-		return k >= key
-	})
+	return int64(end - s.keys.Rank(kr.Start))
 }
 
 // picker gathers the answer to one range request: filters, then sorts, then

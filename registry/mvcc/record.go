@@ -74,6 +74,9 @@ func (r *record) with(create, mod, version int64, a *attrs) *record {
 // written after the record was made.
 func (r *record) key() string { return unsafe.String(r.data, r.keyLen) }
 
+// Key is key, as a cow.Set asks for it.
+func (r *record) Key() string { return r.key() }
+
 // value is a view of the record's memory, which readers must not write.
 func (r *record) value() []byte {
 	if r.valueLen == 0 {

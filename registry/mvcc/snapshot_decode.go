@@ -205,7 +205,7 @@ func (d *decoder) keys(s *space) error {
 			return corrupt("space %v: key %q is not valid, or out of order", s.id, r.key())
 		}
 		last = r.key()
-		s.keys.Load(r.key(), r)
+		s.keys.Set(r)
 		s.bytes += r.bytes()
 		if err := d.next(); err != nil {
 			return err

@@ -127,10 +127,10 @@ func (d *decoder) event(s *space, rev int64) (event, error) {
 		e.rec = newTombstone(put.rec.key(), rev)
 		s.outdated(e.rec)
 	} else {
-		e.prev, _ = s.keys.Set(e.rec.key(), e.rec)
+		e.prev, _ = s.keys.Set(e.rec)
 		if e.prev != nil && bytes.Equal(e.prev.value(), e.rec.value()) {
 			e.rec = e.prev.with(0, 0, 0, e.rec.attrs) // as it was before it was written
-			s.keys.Set(e.rec.key(), e.rec)
+			s.keys.Set(e.rec)
 		}
 		e.rec.create, e.rec.mod, e.rec.version = rev, rev, 1
 		if e.prev != nil && !put.recreated {

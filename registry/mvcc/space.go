@@ -22,9 +22,8 @@ type space struct {
 	rev       int64
 	compacted int64
 
-	// keys are the live keys; each is the newest version of its key. The map's key
-	// is the record's own memory.
-	keys *cow.Map[string, *record]
+	// keys are the live keys; each is the newest version of its key.
+	keys *cow.Set[*record]
 	// log are the commits, which say what was before them: see past.go.
 	log commitLog
 	// dead remembers when keys that do not exist were deleted, also after their
@@ -45,7 +44,7 @@ type space struct {
 func newSpace(id registry.Space) space {
 	return space{
 		id: id, rev: firstRevision, compacted: neverCompacted,
-		keys: cow.NewMap[string, *record](),
+		keys: new(cow.Set[*record]),
 		dead: cow.NewMap[string, int64](),
 		log:  newLog(firstRevision + 1),
 	}
@@ -84,9 +83,9 @@ func (s *space) scan(kr registry.KeyRange, yield func(*record) bool) {
 			yield(r)
 		}
 	case kr.Unbounded():
-		s.keys.Ascend(kr.Start, func(_ string, r *record) bool { return yield(r) })
+		s.keys.Ascend(kr.Start, yield)
 	case !kr.Empty():
-		s.keys.Ascend(kr.Start, func(k string, r *record) bool { return k < kr.End && yield(r) })
+		s.keys.Between(kr.Start, kr.End, yield)
 	}
 }
 
@@ -96,10 +95,8 @@ func (s *space) scanDown(kr registry.KeyRange, yield func(*record) bool) {
 	case kr.IsOne():
 		s.scan(kr, yield)
 	case kr.Unbounded():
-		s.keys.Reverse(func(k string, r *record) bool { return k >= kr.Start && yield(r) })
+		s.keys.Reverse(func(r *record) bool { return r.key() >= kr.Start && yield(r) })
 	case !kr.Empty():
-		s.keys.Descend(kr.End, func(k string, r *record) bool {
-			return k == kr.End || k >= kr.Start && yield(r)
-		})
+		s.keys.Descend(kr.End, func(r *record) bool { return r.key() >= kr.Start && yield(r) })
 	}
 }

@@ -87,14 +87,14 @@ func (s *State) present(id registry.Space) int64 {
 // went in, which nobody can see before Publish.
 func (s *State) insert(id registry.Space, rec *record) *record {
 	sp := &s.spaces[id]
-	prev, _ := sp.keys.Set(rec.key(), rec)
+	prev, _ := sp.keys.Set(rec)
 	s.wrote(id, rec, prev)
 	return prev
 }
 
 // replace writes rec over prev, the live record of the same key.
 func (s *State) replace(id registry.Space, prev, rec *record) {
-	s.spaces[id].keys.Set(rec.key(), rec)
+	s.spaces[id].keys.Set(rec)
 	s.wrote(id, rec, prev)
 }
 
@@ -152,7 +152,7 @@ func (s *State) undo() {
 				sp.keys.Delete(e.rec.key())
 				continue
 			}
-			sp.keys.Set(e.prev.key(), e.prev)
+			sp.keys.Set(e.prev)
 		}
 		p.reset()
 	}
