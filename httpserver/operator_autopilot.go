@@ -59,7 +59,7 @@ func (h *health) tolerates() int { return max(0, h.tol.Failures) }
 // looks after its servers.
 func (s *surface) autopilotConfiguration(q *request) error {
 	return q.json(http.StatusOK, api.AutopilotConfiguration{
-		CleanupDeadServers: true, LastContactThreshold: api.Duration(askedFor), MaxTrailingLogs: healthyLag, MinQuorum: 3,
+		CleanupDeadServers: true, LastContactThreshold: api.Duration(askedFor), MaxTrailingLogs: healthyLag, MinQuorum: registry.MinVoters,
 		ServerStabilizationTime: api.Duration(s.tending.StabilizationTime), DeadServerAfter: api.Duration(s.tending.DeadServerAfter),
 		CreateIndex: 1, ModifyIndex: 1,
 	})

@@ -20,7 +20,7 @@ const (
 	smallStabilization = 2 * time.Second
 	// minVoters is what removing servers that are dead for long leaves at least. Two voters
 	// tolerate no more than three of which one is dead, and cannot use the one that comes back.
-	minVoters = 3
+	minVoters = registry.MinVoters
 	// replacedAfter is how long a server has to be silent before another of its name counts as
 	// its replacement.
 	replacedAfter = 10 * time.Second

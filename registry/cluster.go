@@ -72,9 +72,13 @@ type Tending struct {
 	// vote; a cluster of fewer than three may take less.
 	StabilizationTime time.Duration
 	// DeadServerAfter is how long a server may be silent before it is removed, where
-	// enough others vote; 0 is never, unless another takes its place.
+	// MinVoters others vote; 0 is never, unless another takes its place.
 	DeadServerAfter time.Duration
 }
+
+// MinVoters is how many votes are left at least when servers are removed that have been
+// silent for long: with fewer, none may fail.
+const MinVoters = 3
 
 // Status is how the cluster looks from this server.
 type Status struct {
