@@ -231,7 +231,7 @@ func advertise(ctx context.Context, s registry.Store, lease registry.LeaseID, no
 // recordsOf reads the records of a node as they are now.
 func recordsOf(ctx context.Context, s registry.Store, node string) (map[string]registry.KeyValue, int64, error) {
 	var t registry.Txn
-	for _, r := range rangesOfNode(node) {
+	for _, r := range RangesOfNode(node) {
 		t.Then = append(t.Then, registry.Op{Range: &registry.RangeRequest{Space: registry.SpaceCatalog, KeyRange: r}})
 	}
 	r, err := s.Txn(ctx, t)
@@ -250,7 +250,7 @@ func recordsOf(ctx context.Context, s registry.Store, node string) (map[string]r
 // unchangedSince holds if no record of the node was put after a revision.
 func unchangedSince(node string, revision int64) []registry.Compare {
 	var all []registry.Compare
-	for _, r := range rangesOfNode(node) {
+	for _, r := range RangesOfNode(node) {
 		all = append(all, registry.Compare{
 			Space: registry.SpaceCatalog, KeyRange: r,
 			Target: registry.CompareMod, Result: registry.Less, Int: revision + 1,
@@ -262,7 +262,7 @@ func unchangedSince(node string, revision int64) []registry.Compare {
 // counts are the operations that count the records of a node.
 func counts(node string) []registry.Op {
 	var ops []registry.Op
-	for _, r := range rangesOfNode(node) {
+	for _, r := range RangesOfNode(node) {
 		ops = append(ops, registry.Op{Range: &registry.RangeRequest{
 			Space: registry.SpaceCatalog, KeyRange: r, CountOnly: true,
 		}})

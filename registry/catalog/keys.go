@@ -52,8 +52,9 @@ func checkPrefix(node string) string {
 	return string(checkRecord) + separator + fold(node) + separator
 }
 
-// rangesOfNode are where all records of a node lie.
-func rangesOfNode(node string) [3]registry.KeyRange {
+// RangesOfNode are where all records of a node lie: its own, those of its instances, and those
+// of all checks.
+func RangesOfNode(node string) [3]registry.KeyRange {
 	return [3]registry.KeyRange{
 		registry.One(NodeKey(node)),
 		registry.Prefix(instancePrefix(node)),

@@ -58,7 +58,7 @@ func TestRangesOfNode(t *testing.T) {
 	}
 }
 
-func rangesOf(node string) []registry.KeyRange { r := rangesOfNode(node); return r[:] }
+func rangesOf(node string) []registry.KeyRange { r := RangesOfNode(node); return r[:] }
 
 func TestValidate(t *testing.T) {
 	good := registry.Instance{Node: "n", ID: "i", Service: "s", Weights: registry.DefaultWeights()}

@@ -26,7 +26,7 @@ func PutCheck(c registry.Check, lease registry.LeaseID) registry.Op {
 // their checks.
 func DeleteNode(name string) []registry.Op {
 	var ops []registry.Op
-	for _, r := range rangesOfNode(name) {
+	for _, r := range RangesOfNode(name) {
 		ops = append(ops, del(r))
 	}
 	return ops

@@ -72,26 +72,29 @@ func (s *Sessions) acquire(r *record, put *registry.PutRequest, mark registry.Ke
 	held := func(by registry.LeaseID) registry.Compare {
 		return registry.Compare{Space: put.Space, KeyRange: key, Target: registry.CompareLockHolder, Int: int64(by)}
 	}
-	take := []registry.Op{{Put: put}}
-	if r.LockDelay > 0 {
-		take = append(take,
-			registry.Op{Grant: &registry.GrantRequest{ID: r.marks, TTL: r.LockDelay, After: put.Holder, IfAbsent: true}},
-			registry.Op{Put: &registry.PutRequest{Space: registry.SpaceSession, Key: mark.Start, Value: []byte(r.ID), Lease: r.marks}},
-		)
-	} else {
-		take = append(take, registry.Op{Delete: &registry.DeleteRequest{Space: registry.SpaceSession, KeyRange: mark}})
-	}
 	return registry.Txn{
 		Compare: []registry.Compare{held(put.Holder)},
 		Then:    []registry.Op{{Put: put}},
 		Else: []registry.Op{{Txn: &registry.Txn{
 			Compare: append([]registry.Compare{held(0)}, free...),
-			Then:    take,
+			Then:    r.take(put, mark),
 			Else: []registry.Op{
 				{Range: &registry.RangeRequest{Space: put.Space, KeyRange: key, KeysOnly: true}},
 				{Range: &registry.RangeRequest{Space: registry.SpaceSession, KeyRange: mark}},
 			},
 		}}},
+	}
+}
+
+// take are the operations that take a lock: the put that does, and the mark of the lock delay.
+func (r *record) take(put *registry.PutRequest, mark registry.KeyRange) []registry.Op {
+	if r.LockDelay == 0 {
+		return []registry.Op{{Put: put}, {Delete: &registry.DeleteRequest{Space: registry.SpaceSession, KeyRange: mark}}}
+	}
+	return []registry.Op{
+		{Put: put},
+		{Grant: &registry.GrantRequest{ID: r.marks, TTL: r.LockDelay, After: put.Holder, IfAbsent: true}},
+		{Put: &registry.PutRequest{Space: registry.SpaceSession, Key: mark.Start, Value: []byte(r.ID), Lease: r.marks, IfChanged: true}},
 	}
 }
 
@@ -102,13 +105,9 @@ func (s *Sessions) Release(ctx context.Context, id ID, put registry.PutRequest) 
 	if !ok {
 		return false, nil
 	}
-	put.Lock, put.Holder = registry.LockRelease, lease
 	res, err := s.store.Txn(ctx, registry.Txn{
 		Compare: []registry.Compare{{Space: put.Space, KeyRange: registry.One(put.Key), Target: registry.CompareLockHolder, Int: int64(lease)}},
-		Then: []registry.Op{
-			{Put: &put},
-			{Delete: &registry.DeleteRequest{Space: registry.SpaceSession, KeyRange: registry.One(delayPrefix + put.Key)}},
-		},
+		Then:    Free(put),
 	})
 	return res.Succeeded, err
 }
