@@ -36,6 +36,8 @@ func (s *surface) routes() []route {
 		// Keys.
 		{path: "/v1/kv/", get: s.kvGet, put: s.kvPut, delete: s.kvDelete},
 
+		{path: "/v1/txn", put: s.txn},
+
 		// Sessions, which lock keys.
 		{path: "/v1/session/create", put: s.sessionCreate},
 		{path: "/v1/session/destroy/", put: s.sessionDestroy},
