@@ -17,26 +17,36 @@ import (
 	"herald/internal/systemtest/process"
 )
 
-// transcripts are conversations that were recorded from etcd, with the tool that
-// replays them. They lie beside the project where it is developed.
+// transcripts are conversations that were recorded from etcd and from Consul, with the tool
+// that replays them. They lie beside the project where it is developed.
 const transcripts = "../../../shared/transcripts"
 
 // differing is a line of the tool's output that begins what it says of a step.
-var differing = regexp.MustCompile(`(?m)^etcd/([a-z0-9-]+) step (\d+)\b`)
+var differing = regexp.MustCompile(`(?m)^(?:[a-z]+/)?([a-z0-9-]+) step (\d+)\b`)
 
-// TestEtcdsConversationsGoAsRecorded replays them all against one server. Where it answers
-// otherwise than etcd, a table in the door's README must say why, step by step, and have no row too
-// many.
 func TestEtcdsConversationsGoAsRecorded(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(transcripts, "etcd", "*.json"))
+	replay(t, "etcd", "grpcserver", func(p *process.Process) []string { return []string{"--etcd", "http://" + p.Etcd} })
+}
+
+func TestConsulsConversationsGoAsRecorded(t *testing.T) {
+	replay(t, "consul", "httpserver", func(p *process.Process) []string { return []string{"--http", "http://" + p.HTTP} })
+}
+
+// replay replays all conversations of a folder against one server. Where it answers
+// otherwise than was recorded, a table in the door's README must say why, step by step, and have no
+// row too many.
+func replay(t *testing.T, folder, door string, where func(*process.Process) []string) {
+	t.Helper()
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(transcripts, folder, "*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(files) == 0 {
-		t.Skipf("no recorded conversations in %s/etcd: nothing to replay", transcripts)
+		t.Skipf("no recorded conversations in %s/%s: nothing to replay", transcripts, folder)
 	}
-	p := process.Dev(t)
-	tool := exec.Command("python3", append([]string{filepath.Join(transcripts, "transcript.py"), "replay", "--etcd", "http://" + p.Etcd}, files...)...)
+	args := append([]string{filepath.Join(transcripts, "transcript.py")}, where(process.Dev(t))...)
+	tool := exec.Command("python3", append(append(args, "replay"), files...)...)
 	tool.WaitDelay = 10 * time.Second
 	var exit *exec.ExitError
 	out, err := tool.CombinedOutput()
@@ -49,7 +59,7 @@ func TestEtcdsConversationsGoAsRecorded(t *testing.T) {
 	}
 	t.Logf("%d conversations: %s", len(files), summary[0])
 
-	explained := explainedSteps(t, filepath.Join("..", "..", "grpcserver", "README.md"))
+	explained := explainedSteps(t, filepath.Join("..", "..", door, "README.md"))
 	reports := differing.FindAllStringSubmatchIndex(string(out), -1)
 	for i, at := range reports {
 		end := len(out)
@@ -61,7 +71,7 @@ func TestEtcdsConversationsGoAsRecorded(t *testing.T) {
 			explained = slices.Delete(explained, i, i+1)
 			continue
 		}
-		t.Errorf("differs from etcd, and the README does not say why:\n%s", out[at[0]:end])
+		t.Errorf("differs from %s, and the README does not say why:\n%s", folder, out[at[0]:end])
 	}
 	for _, step := range explained {
 		t.Errorf("the README explains a difference in %s, and there is none", step)
