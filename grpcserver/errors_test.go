@@ -35,7 +35,7 @@ func TestStatusOf(t *testing.T) {
 		{context.DeadlineExceeded, codes.DeadlineExceeded, "etcdserver: context deadline exceeded"},
 		{context.Canceled, codes.Canceled, "etcdserver: request canceled"},
 		{registry.ErrMembership, codes.FailedPrecondition, "herald: outer: the cluster cannot change so"},
-		{fmt.Errorf("%w: %w", registry.ErrMembership, registry.ErrQuorum), codes.FailedPrecondition, "etcdserver: re-configuration failed due to not enough started members"},
+		{fmt.Errorf("%w: %w", registry.ErrMembership, registry.ErrQuorum), codes.Unavailable, "etcdserver: unhealthy cluster"},
 		{registry.ErrInvalid, codes.InvalidArgument, "herald: outer: invalid request"},
 		{errors.New("unheard of"), codes.Unknown, "herald: outer: unheard of"},
 		// A write that ran into its caller's deadline: whether it takes effect is not known.
