@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 
 	"herald/httpserver/api"
@@ -121,7 +122,7 @@ func stale(there bool, have int64, want uint64) bool {
 	if want == 0 {
 		return there
 	}
-	return !there || have != int64(want)
+	return !there || want > math.MaxInt64 || have != int64(want)
 }
 
 func (t *txnState) runNode(op *txnNode) {

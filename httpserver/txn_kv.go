@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -73,7 +74,7 @@ func (t *txnState) runKV(ctx context.Context, op *txnKV) error {
 	}
 	e := t.entry(op.Key)
 	// What was written by this transaction has no index yet that anyone could know.
-	current := e.exists && op.Index > 0 && int64(op.Index) == e.ModRevision
+	current := e.exists && op.Index > 0 && op.Index <= math.MaxInt64 && int64(op.Index) == e.ModRevision
 	switch op.Verb {
 	case "set":
 		t.put(e, op)
@@ -102,7 +103,7 @@ func (t *txnState) runKV(ctx context.Context, op *txnKV) error {
 		case !e.exists:
 			t.fail("failed to check index, key %q doesn't exist", op.Key)
 		case !current:
-			t.fail("failed index check for key %q, current modify index %d != %d", op.Key, e.ModRevision, op.Index)
+			t.fail("failed index check for key %q, current modify index %d != %d", op.Key, t.expected(e.ModRevision, registry.SpaceKV), op.Index)
 		default:
 			t.tell(e, false)
 		}

@@ -50,6 +50,15 @@ func made(rev int64, space registry.Space, done registry.Revisions) int64 {
 	return rev
 }
 
+// expected is a revision, by what the transaction makes if nothing comes between: for a
+// refusal, which names indexes but makes none.
+func (t *txnState) expected(rev int64, space registry.Space) int64 {
+	if rev == pending {
+		return t.revisions[space] + 1
+	}
+	return rev
+}
+
 func (t *txnState) fail(format string, args ...any) {
 	t.errors = append(t.errors, txnError{t.at, fmt.Sprintf(format, args...)})
 }
