@@ -22,7 +22,8 @@ import (
 // revision.
 func TestRevisionAfterACrashInCompaction(t *testing.T) {
 	t.Parallel()
-	p, again := server(t)
+	// Snapshots all the time: what a server starts from then is one, and not the whole log.
+	p, again := server(t, "--raft-snapshot-entries", "1", "--raft-snapshot-interval", "20ms")
 	c := connect(t, p.Etcd)
 	last := int64(0)
 	for range 3 {
@@ -43,6 +44,7 @@ func TestRevisionAfterACrashInCompaction(t *testing.T) {
 		}()
 		if last%2 == 0 {
 			<-compacted // once after it, once meanwhile
+			<-time.After(300 * time.Millisecond) // and after a snapshot of what it left
 		}
 		p.Kill()
 		p = again()

@@ -88,7 +88,8 @@ func oneWithTLS(t *testing.T, cert, key, authority string) *process.Process {
 }
 
 // server starts a single server that can be started again on the same data and ports.
-func server(t *testing.T) (p *process.Process, again func() *process.Process) {
+// flags are for Herald alone.
+func server(t *testing.T, flags ...string) (p *process.Process, again func() *process.Process) {
 	t.Helper()
 	if realEtcd != nil {
 		return realEtcd.Server(t)
@@ -96,8 +97,9 @@ func server(t *testing.T) (p *process.Process, again func() *process.Process) {
 	free, dir := process.FreeAddresses(t, 3), t.TempDir()
 	again = func() *process.Process {
 		t.Helper()
-		return process.Start(t, "server", "--data-dir", dir, "--bootstrap-expect", "1", "--node-address", "127.0.0.1", "--peer-address", free[0],
-			"--http-address", free[1], "--etcd-address", free[2], "--dns-address", "127.0.0.1:0")
+		args := []string{"server", "--data-dir", dir, "--bootstrap-expect", "1", "--node-address", "127.0.0.1", "--peer-address", free[0],
+			"--http-address", free[1], "--etcd-address", free[2], "--dns-address", "127.0.0.1:0"}
+		return process.Start(t, append(args, flags...)...)
 	}
 	return again(), again
 }
