@@ -72,7 +72,7 @@ lint: ## staticcheck, at the version go.mod pins; the chosen checks are in stati
 mod: ## go.mod and go.sum say exactly what is used, and the modules are what they were
 	$(GO) mod tidy -diff
 	$(GO) mod verify
-	@for m in $(MODULES); do echo "$$m"; (cd $$m && $(GO) mod tidy -diff && $(GO) mod verify) || exit 1; done
+	@for m in $(MODULES); do echo "$$m"; (cd $$m && $(GO) mod tidy -diff) || exit 1; done
 
 proto-fresh: ## the generated files are what their .proto files say
 	GO=$(GO) .ci/proto-fresh

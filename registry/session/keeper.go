@@ -161,7 +161,7 @@ func (k *Keeper) keep(ctx context.Context, n *keptNode) {
 		x := k.sessions.catalog.Index()
 		var again *time.Timer
 		if dead := n.dead(x); len(dead) > 0 {
-			k.end(ctx, n, dead)
+			k.end(ctx, n)
 			again = time.AfterFunc(lookAgain, look)
 		}
 		k.sessions.catalog.Wait(wait, topic, x.TopicRevision(topic))
@@ -187,14 +187,14 @@ func (n *keptNode) dead(x *catalog.Index) (leases []registry.LeaseID) {
 
 // end ends sessions that are dead as this server's catalog has it, if it leads and its
 // catalog is up to date.
-func (k *Keeper) end(ctx context.Context, n *keptNode, dead []registry.LeaseID) {
+func (k *Keeper) end(ctx context.Context, n *keptNode) {
 	if !k.leads() {
 		return
 	}
 	x, err := k.sessions.freshCatalog(ctx)
 	if err == nil {
 		ctx := registry.WithCaller(ctx, registry.Caller{Identity: "session-keeper", Reason: registry.ReasonSessionEnd})
-		for dead = n.dead(x); len(dead) > 0 && err == nil; {
+		for dead := n.dead(x); len(dead) > 0 && err == nil; {
 			batch := dead[:min(len(dead), endBatch)]
 			dead = dead[len(batch):]
 			if _, err = k.sessions.store.RevokeLease(ctx, batch...); errors.Is(err, registry.ErrLeaseNotFound) {
