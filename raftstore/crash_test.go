@@ -104,6 +104,7 @@ func killed(t *testing.T, dir, logStore string, round, n int) []string {
 	return acked
 }
 
+// etcd issues 13766 and 14370: a lone server that was killed had lost what it had acknowledged.
 func TestKilledUnderWritesLosesNothing(t *testing.T) {
 	for _, kind := range []string{LogWAL, LogBoltDB} {
 		t.Run(kind, func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 )
 
 // TestNoAcknowledgedWriteIsLost kills the node under writes and starts it again on
-// the same data, several times over.
+// the same data, several times over. etcd's reports 13766 and 14370 are of a lone server that
+// lost such writes.
 func TestNoAcknowledgedWriteIsLost(t *testing.T) {
 	const (
 		rounds  = 5
