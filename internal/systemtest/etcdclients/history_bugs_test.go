@@ -43,7 +43,7 @@ func TestRevisionAfterACrashInCompaction(t *testing.T) {
 			compacted <- err
 		}()
 		if last%2 == 0 {
-			<-compacted // once after it, once meanwhile
+			<-compacted                          // once after it, once meanwhile
 			<-time.After(300 * time.Millisecond) // and after a snapshot of what it left
 		}
 		p.Kill()
