@@ -103,7 +103,7 @@ func (t *txnState) answer(s *surface, q *request, o *readOptions, done *registry
 		*txnRead
 	}{Results: make([]json.RawMessage, 0, len(t.results))}
 	for _, result := range t.results {
-		b, err := result(done.Revisions)
+		b, err := result(done)
 		if err != nil {
 			return err
 		}

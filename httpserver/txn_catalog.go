@@ -87,7 +87,7 @@ func (t *txnState) addRecord(kv *registry.KeyValue) error {
 func (t *txnState) refused(err error) { t.fail("%s", err.Error()) }
 
 func (t *txnState) tellRecord(kind string, created, modified int64, spell func(created, modified int64) any) {
-	t.results = append(t.results, func(done registry.Revisions) (json.RawMessage, error) {
+	t.results = append(t.results, func(done *registry.TxnResult) (json.RawMessage, error) {
 		return json.Marshal(map[string]any{kind: spell(made(created, registry.SpaceCatalog, done), made(modified, registry.SpaceCatalog, done))})
 	})
 }

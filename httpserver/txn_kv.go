@@ -28,6 +28,10 @@ var txnReads = map[string]bool{
 	"get": true, "get-tree": true, "get-or-empty": true, "check-index": true, "check-session": true, "check-not-exists": true,
 }
 
+// txnBlind are the verbs whose effect does not depend on what a key was. A transaction that
+// has no others on keys is never in the way of another.
+var txnBlind = map[string]bool{"set": true, "delete": true, "delete-tree": true}
+
 // txnEntry is a key in the middle of a transaction.
 type txnEntry struct {
 	registry.KeyValue // its revisions are pending if the transaction has written it
@@ -61,7 +65,7 @@ func (t *txnState) tell(e *txnEntry, value bool) {
 	if !value {
 		kv.Value = nil
 	}
-	t.results = append(t.results, func(done registry.Revisions) (json.RawMessage, error) {
+	t.results = append(t.results, func(done *registry.TxnResult) (json.RawMessage, error) {
 		kv.CreateRevision, kv.ModRevision = made(kv.CreateRevision, registry.SpaceKV, done), made(kv.ModRevision, registry.SpaceKV, done)
 		return append(appendKV([]byte(`{"KV":`), &kv), '}'), nil
 	})
@@ -70,6 +74,10 @@ func (t *txnState) tell(e *txnEntry, value bool) {
 func (t *txnState) runKV(ctx context.Context, op *txnKV) error {
 	if op.Key == "" && !strings.HasSuffix(op.Verb, "-tree") {
 		t.fail("Must provide key")
+		return nil
+	}
+	if t.blind {
+		t.runBlind(op)
 		return nil
 	}
 	e := t.entry(op.Key)
@@ -155,10 +163,40 @@ func (op *txnKV) request() registry.PutRequest {
 	}
 }
 
+// runBlind carries out an operation of txnBlind on a key that was not read. What a set leaves is
+// read behind it.
+func (t *txnState) runBlind(op *txnKV) {
+	switch op.Verb {
+	case "delete":
+		t.delete(registry.One(op.Key))
+	case "delete-tree":
+		t.delete(registry.Prefix(op.Key))
+	default:
+		if !t.fits(op.Key) {
+			return
+		}
+		put := op.request()
+		at := len(t.ops) + 1
+		t.ops = append(t.ops, registry.Op{Put: &put}, registry.Op{Range: &registry.RangeRequest{
+			Space: registry.SpaceKV, KeyRange: registry.One(op.Key), KeysOnly: true,
+		}})
+		t.results = append(t.results, func(done *registry.TxnResult) (json.RawMessage, error) {
+			return append(appendKV([]byte(`{"KV":`), &done.Results[at].Range.KVs[0]), '}'), nil
+		})
+	}
+}
+
+func (t *txnState) fits(key string) bool {
+	if len(key) > t.keep {
+		t.fail("key of %d bytes is too large, max size: %d bytes; see the HTTP door's setting max_key_bytes", len(key), t.keep)
+		return false
+	}
+	return true
+}
+
 // put writes a key without regard to its lock, which is advisory.
 func (t *txnState) put(e *txnEntry, op *txnKV) {
-	if len(op.Key) > t.keep {
-		t.fail("key of %d bytes is too large, max size: %d bytes; see the HTTP door's setting max_key_bytes", len(op.Key), t.keep)
+	if !t.fits(op.Key) {
 		return
 	}
 	put := op.request()

@@ -25,6 +25,7 @@ type txnState struct {
 	revisions registry.Revisions
 	age       time.Duration
 	readOnly  bool // no operation is one that writes
+	blind     bool // no operation on a key asks what it was
 
 	kvs   map[string]*txnEntry
 	nodes map[string]*txnNodeState // by name, in lower case
@@ -36,16 +37,16 @@ type txnState struct {
 	results []txnResult
 }
 
-// txnResult spells a result once it is known which revisions the transaction has made.
-type txnResult func(done registry.Revisions) (json.RawMessage, error)
+// txnResult spells a result once the transaction has been done.
+type txnResult func(done *registry.TxnResult) (json.RawMessage, error)
 
 // pending is a revision that the transaction under way is to make.
 const pending = -1
 
 // made is a revision, by what the transaction has made.
-func made(rev int64, space registry.Space, done registry.Revisions) int64 {
+func made(rev int64, space registry.Space, done *registry.TxnResult) int64 {
 	if rev == pending {
-		return done[space]
+		return done.Revisions[space]
 	}
 	return rev
 }
@@ -63,8 +64,9 @@ func (t *txnState) fail(format string, args ...any) {
 	t.errors = append(t.errors, txnError{t.at, fmt.Sprintf(format, args...)})
 }
 
-// about are the keys that operations are about. readOnly says that none of them writes.
-func about(ops []txnOp) (ranges []registry.RangeRequest, readOnly bool) {
+// about are the keys that operations are about, but for those of the store's keys that are only
+// written. readOnly says that none of them writes.
+func about(ops []txnOp, blind bool) (ranges []registry.RangeRequest, readOnly bool) {
 	add := func(space registry.Space, kr registry.KeyRange) {
 		r := registry.RangeRequest{Space: space, KeyRange: kr, SkipCount: true}
 		if !slices.Contains(ranges, r) {
@@ -81,6 +83,9 @@ func about(ops []txnOp) (ranges []registry.RangeRequest, readOnly bool) {
 		switch op := &ops[i]; {
 		case op.KV != nil:
 			readOnly = readOnly && txnReads[op.KV.Verb]
+			if blind {
+				continue
+			}
 			if strings.HasSuffix(op.KV.Verb, "-tree") {
 				add(registry.SpaceKV, registry.Prefix(op.KV.Key))
 			} else if op.KV.Key != "" {
@@ -103,7 +108,8 @@ func about(ops []txnOp) (ranges []registry.RangeRequest, readOnly bool) {
 // read reads what the operations are about, all at one moment.
 func (t *txnState) read(ctx context.Context, store registry.Store, m mode, ops []txnOp) error {
 	t.kvs, t.nodes = make(map[string]*txnEntry), make(map[string]*txnNodeState)
-	t.ranges, t.readOnly = about(ops)
+	t.blind = !slices.ContainsFunc(ops, func(op txnOp) bool { return op.KV != nil && !txnBlind[op.KV.Verb] })
+	t.ranges, t.readOnly = about(ops, t.blind)
 	look := registry.Txn{Then: make([]registry.Op, len(t.ranges))}
 	for i := range t.ranges {
 		if m == modeStale && t.readOnly {

@@ -210,3 +210,30 @@ func TestTxnIndexes(t *testing.T) {
 		t.Error("only what was read alone has an index")
 	}
 }
+
+// A transaction that asks nothing of keys reads none, so that no other is ever in its way.
+func TestTxnsThatOnlyWriteReadNothing(t *testing.T) {
+	for _, tc := range []struct {
+		verbs []string
+		blind bool
+	}{
+		{[]string{"set"}, true},
+		{[]string{"set", "delete", "delete-tree"}, true},
+		{[]string{"set", "get"}, false},
+		{[]string{"delete", "cas"}, false},
+		{[]string{"set", "bogus"}, false},
+	} {
+		var ops []txnOp
+		for _, verb := range tc.verbs {
+			ops = append(ops, txnOp{KV: &txnKV{Verb: verb, Key: "k"}})
+		}
+		h := open(t)
+		var s txnState
+		if err := s.read(t.Context(), h.store, modeDefault, ops); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(s.ranges) == 0; got != tc.blind || len(s.compares()) == 0 != tc.blind {
+			t.Errorf("%v reads %v and compares %v", tc.verbs, s.ranges, s.compares())
+		}
+	}
+}
