@@ -55,7 +55,7 @@ type Leases interface {
 	// Lease describes a lease, with its keys if asked. ErrLeaseNotFound.
 	Lease(ctx context.Context, id LeaseID, keys bool) (Lease, error)
 	// ListLeases returns the ids of all leases, ascending, but for those that a key
-	// of one of the spaces is attached to, or whose lock they hold. What it costs is
-	// by the number of leases, not by that of keys.
+	// of one of the spaces is attached to, or whose lock they hold, and those that wait for
+	// the end of such a lease. What it costs is by the number of leases, not by that of keys.
 	ListLeases(ctx context.Context, without ...Space) ([]LeaseID, error)
 }

@@ -84,7 +84,8 @@ type GrantRequest struct {
 	TTL time.Duration
 	// After is a lease at whose end this one's time begins; until then it does not run
 	// out. If it holds nothing by then it ends at once. One lease is named by one other
-	// at most (ErrInvalid), and must exist (ErrLeaseNotFound). 0 begins now.
+	// at most, and waits for none itself (ErrInvalid); it must exist (ErrLeaseNotFound). 0 begins
+	// now.
 	After LeaseID
 	// DeleteLocked makes the lease's end delete the keys that it has locked, which
 	// otherwise are freed.

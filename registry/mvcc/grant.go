@@ -36,6 +36,10 @@ func (s *State) grantWithin(g *registry.GrantRequest) error {
 		if !ok {
 			return registry.ErrLeaseNotFound
 		}
+		if before.after != 0 {
+			// No chains: the end of a lease does a bounded amount of work.
+			return fmt.Errorf("%w: lease %d waits for the end of lease %d itself, so lease %d cannot wait for its", registry.ErrInvalid, before.id, before.after, g.ID)
+		}
 		if other, ok := s.leases.Get(int64(before.heir)); ok && other.after == before.id {
 			return fmt.Errorf("%w: lease %d follows lease %d already, so lease %d cannot", registry.ErrInvalid, other.id, before.id, g.ID)
 		}

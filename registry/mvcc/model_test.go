@@ -340,8 +340,12 @@ func (t *modelTxn) grant(g *registry.GrantRequest) error {
 		return registry.ErrLeaseExists
 	}
 	if g.After != 0 {
-		if _, ok := t.leases[g.After]; !ok {
+		before, ok := t.leases[g.After]
+		if !ok {
 			return registry.ErrLeaseNotFound
+		}
+		if before.After != 0 {
+			return registry.ErrInvalid
 		}
 		for _, l := range t.leases {
 			if l.After == g.After {

@@ -118,11 +118,13 @@ func (v *View) Leases(yield func(LeaseState) bool) {
 }
 
 // LeaseIDs returns the id of every lease, ascending, but for those that hold a key of one of the
-// spaces: that is attached to them or locked by them.
+// spaces, which is attached to them or locked by them, and those that wait for the end of such a one.
 func (v *View) LeaseIDs(without ...registry.Space) []registry.LeaseID {
 	ids := make([]registry.LeaseID, 0, v.leases.Len())
-	v.leases.Scan(func(id int64, _ *lease) bool {
-		holds := func(s registry.Space) bool { return v.holdsIn(registry.LeaseID(id), s) }
+	v.leases.Scan(func(id int64, l *lease) bool {
+		holds := func(s registry.Space) bool {
+			return v.holdsIn(l.id, s) || l.after != 0 && v.holdsIn(l.after, s)
+		}
 		if !slices.ContainsFunc(without, holds) {
 			ids = append(ids, registry.LeaseID(id))
 		}

@@ -79,7 +79,8 @@ func decode(kv *registry.KeyValue) (*record, error) {
 			n, err = f.Int()
 			r.marks = registry.LeaseID(n)
 		case 11:
-			if has, err := f.Bool(); err == nil && has && r.NodeChecks == nil {
+			var has bool
+			if has, err = f.Bool(); has && r.NodeChecks == nil {
 				r.NodeChecks = []string{}
 			}
 		}

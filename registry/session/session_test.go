@@ -18,6 +18,7 @@ import (
 	"herald/registry"
 	"herald/registry/catalog"
 	"herald/registry/storetest"
+	"herald/registry/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -379,6 +380,35 @@ func TestRecord(t *testing.T) {
 		got, err := decode(&registry.KeyValue{Key: Key(r.ID), Value: r.encode()})
 		if err != nil || fmt.Sprintf("%#v", *got) != fmt.Sprintf("%#v", r) {
 			t.Fatalf("%#v, %v, want %#v", *got, err, r)
+		}
+	})
+}
+
+func TestRecordWithAFieldOfAnotherKind(t *testing.T) {
+	for field := 1; field <= 11; field++ {
+		wrong := wire.AppendBytes(nil, field, []byte("x"))
+		if field != 3 && field != 5 && field < 10 {
+			wrong = wire.AppendInt(nil, field, 1)
+		}
+		if _, err := decode(&registry.KeyValue{Key: Key(IDOf(1)), Value: wrong}); !errors.Is(err, registry.ErrCorrupt) {
+			t.Errorf("field %d: %v, want ErrCorrupt", field, err)
+		}
+	}
+}
+
+// The leases of sessions and of the marks of their locks are nobody's who lists leases: also when
+// the locks are freed, and the marks gone.
+func TestLeasesAreNotListed(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		id := b.make(nil)
+		b.acquire(id, "k", true)
+		b.release(id, "k", true)
+		if n := b.leases(); n != 2 {
+			t.Fatalf("%d leases, want the session's and that of its marks", n)
+		}
+		ids, err := b.store.ListLeases(t.Context(), registry.SpaceCatalog, registry.SpaceSession)
+		if err != nil || len(ids) != 0 {
+			t.Errorf("listed: %v, %v", ids, err)
 		}
 	})
 }
