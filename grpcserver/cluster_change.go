@@ -34,7 +34,7 @@ func (s *clusterService) MemberAdd(ctx context.Context, r *pb.MemberAddRequest) 
 		return nil, err
 	}
 	urls := slices.Sorted(slices.Values(r.PeerURLs))
-	id := number("expected member", strings.Join(urls, ","))
+	id := expectedID(urls...)
 	m := member{
 		Member: &pb.Member{ID: id, PeerURLs: urls, IsLearner: r.IsLearner},
 		key:    fmt.Sprintf("%s%016x", expectedPrefix, id),
@@ -95,7 +95,7 @@ func (s *clusterService) MemberUpdate(ctx context.Context, r *pb.MemberUpdateReq
 	if err := checkPeerURLs(r.PeerURLs); err != nil {
 		return nil, err
 	}
-	if ms.taken(r.PeerURLs, r.ID) {
+	if ms.taken(r.PeerURLs, ms.all[i].ID) {
 		return nil, rpctypes.ErrGRPCPeerURLExist
 	}
 	ctx = asOperator(ctx)
@@ -145,14 +145,21 @@ func (s *clusterService) MemberPromote(ctx context.Context, r *pb.MemberPromoteR
 	return &pb.MemberPromoteResponse{Header: s.clusterHeader(), Members: ms.messages()}, nil
 }
 
-// find returns the members, and where among them the one of a number is. The caller may change
-// them.
+// expectedID is the number of a member that is expected, by its sorted peer URLs.
+func expectedID(urls ...string) uint64 { return number("expected member", strings.Join(urls, ",")) }
+
+// find returns the members, and where among them the one of a number is. One that has come is
+// also found by the number that it was expected under: that was told to whoever added it. The
+// caller may change them.
 func (s *clusterService) find(ctx context.Context, id uint64) (*members, int, error) {
 	ms, err := s.members(ctx, registry.Linearizable)
 	if err != nil {
 		return nil, 0, err
 	}
 	i := slices.IndexFunc(ms.all, func(m member) bool { return m.ID == id })
+	if i < 0 {
+		i = slices.IndexFunc(ms.all, func(m member) bool { return !m.expected() && expectedID(m.PeerURLs...) == id })
+	}
 	if i < 0 {
 		return nil, 0, rpctypes.ErrGRPCMemberNotFound
 	}

@@ -82,6 +82,30 @@ func TestMemberAdd(t *testing.T) {
 	}
 }
 
+// Whoever added a member goes on with the number that was told then: it is promoted, moved and
+// removed by that once it has come, as by its own.
+func TestMemberByTheNumberItWasAddedWith(t *testing.T) {
+	_, s, c, _ := openCluster(t)
+	added, err := c.MemberAdd(t.Context(), &pb.MemberAddRequest{PeerURLs: []string{"http://n4:7400"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := added.Member.ID
+	s.mu.Lock()
+	s.all[2].Suffrage = registry.Voter
+	s.all = append(s.all, registry.Member{ID: "id-4", Name: "n4", Address: "n4:7400", Suffrage: registry.NonVoter})
+	s.mu.Unlock()
+	if _, err := c.MemberPromote(t.Context(), &pb.MemberPromoteRequest{ID: id}); err != nil || s.Servers()[3].Suffrage != registry.Voter {
+		t.Errorf("promoted: %v, %+v", err, s.Servers())
+	}
+	if _, err := c.MemberUpdate(t.Context(), &pb.MemberUpdateRequest{ID: id, PeerURLs: []string{"http://n4:7400"}}); err != nil {
+		t.Errorf("updated: %v", err)
+	}
+	if _, err := c.MemberRemove(t.Context(), &pb.MemberRemoveRequest{ID: id}); err != nil || len(s.Servers()) != 3 {
+		t.Errorf("removed: %v, %+v", err, s.Servers())
+	}
+}
+
 // Of many that add members with a URL in common, on any server, one succeeds.
 func TestMemberAddAtOnce(t *testing.T) {
 	_, s, c, _ := openCluster(t)
