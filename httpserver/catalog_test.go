@@ -250,6 +250,28 @@ func TestCatalogLeases(t *testing.T) {
 	})
 }
 
+// ?ttl= makes the lease with the registration, and leaves none behind where that fails.
+func TestCatalogTTL(t *testing.T) {
+	h := open(t)
+	h.steps([]step{
+		{"PUT", "/v1/catalog/register?ttl=1h&lease=7", `{"Node":"n","Address":"a"}`, 400, "Conflicting flags: lease&ttl"},
+		{"PUT", "/v1/catalog/register?ttl=0s", `{"Node":"n","Address":"a"}`, 400, "Invalid ttl…"},
+		{"PUT", "/v1/catalog/register?ttl=1h", `{"Node":"n","Address":"a","Check":{"Name":"c","ServiceID":"none","Status":"passing"}}`, 500, "Unknown service ID 'none'…"},
+	})
+	var leases []string
+	if h.get("/v1/leases", &leases); len(leases) != 0 {
+		t.Errorf("registrations that failed left the leases %v", leases)
+	}
+	a := h.ok("PUT", "/v1/catalog/register?ttl=1h", `{"Node":"n","Address":"a","Service":{"Service":"web"},"Check":{"Name":"c","ServiceID":"web","Status":"passing"}}`)
+	var l api.Lease
+	h.get("/v1/lease/"+a.header.Get(api.HeaderLease), &l)
+	if l.TTL != "1h0m0s" || len(l.Keys) < 3 {
+		t.Errorf("the lease of a registration with ttl is %+v", l)
+	}
+	h.ok("PUT", "/v1/lease/revoke/"+l.ID.String(), "")
+	until(t, "what the lease held is gone", func() bool { return h.ok("GET", "/v1/catalog/nodes", "").body == "[]" })
+}
+
 func TestAdvertise(t *testing.T) {
 	h := open(t)
 	body := `{"Lease":"0","Node":{"Name":"n","Address":"10.0.0.1"},"Instances":[{"ID":"w","Service":"web","Port":80,"FieldOfTomorrow":1}],"Checks":[{"ID":"c","ServiceID":"w","Status":"passing"}]}`

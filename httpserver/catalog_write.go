@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 // catalogRegister is PUT /v1/catalog/register: a node, and with it an instance and
 // checks, written as they are and run by nobody. The records are permanent
-// unless ?lease= names a lease that they end with.
+// unless they end with a lease, which ?lease= names or ?ttl= makes.
 func (s *surface) catalogRegister(q *request) error {
 	var body api.CatalogRegistration
 	if err := s.readJSON(q, &body, true); err != nil {
@@ -26,7 +27,7 @@ func (s *surface) catalogRegister(q *request) error {
 	if err := s.checkDatacenter(body.Datacenter); err != nil {
 		return err
 	}
-	lease, err := q.lease()
+	lease, err := q.attachment()
 	if err != nil {
 		return err
 	}
@@ -39,10 +40,14 @@ func (s *surface) catalogRegister(q *request) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.store.Txn(ctx, r.txn(lease))
+	t := r.txn(lease.id)
+	// What has to hold comes first: r.explain goes by its place.
+	t.Then = slices.Insert(t.Then, len(r.requires), lease.with()...)
+	res, err := s.store.Txn(ctx, t)
 	if err != nil {
 		return r.explain(err)
 	}
+	lease.tell(q)
 	return s.wrote(ctx, q, res)
 }
 

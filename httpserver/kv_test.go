@@ -262,6 +262,14 @@ func TestKVLeases(t *testing.T) {
 	if h.get("/v1/leases", &ids); !reflect.DeepEqual(ids, []string{id}) {
 		t.Errorf("leases are %v, want only %s", ids, id)
 	}
+	// Nor is one left behind by a put that fails, or that does not get the lock.
+	h.steps([]step{
+		{"PUT", "/v1/kv/?ttl=1h", "v", 400, "Missing key name…"},
+		{"PUT", "/v1/kv/l?ttl=1h&release=11111111-1111-4111-8111-111111111111", "v", 200, "false"},
+	})
+	if h.get("/v1/leases", &ids); !reflect.DeepEqual(ids, []string{id}) {
+		t.Errorf("leases are %v, want only %s", ids, id)
+	}
 	h.ok("PUT", "/v1/kv/m?lease="+id, "v")
 	h.ok("PUT", "/v1/lease/revoke/"+id, "")
 	h.steps([]step{
@@ -269,6 +277,24 @@ func TestKVLeases(t *testing.T) {
 		{"GET", "/v1/kv/m", "", 404, ""},
 		{"GET", "/v1/lease/" + id, "", 404, "lease not found…"},
 	})
+}
+
+// A put that takes a lock makes its lease, too.
+func TestKVLeaseOfLocked(t *testing.T) {
+	h := open(t)
+	h.register(`{"Node":"n1","Address":"a"}`)
+	var made struct{ ID string }
+	if err := json.Unmarshal([]byte(h.ok("PUT", "/v1/session/create", `{"NodeChecks":[]}`).body), &made); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"acquire", "acquire", "release"} {
+		a := h.ok("PUT", "/v1/kv/locked?ttl=1h&"+verb+"="+made.ID, "v")
+		var l api.Lease
+		h.get("/v1/lease/"+a.header.Get(api.HeaderLease), &l)
+		if want := []api.LeasedKey{{Space: "kv", Key: "locked"}}; a.body != "true" || !reflect.DeepEqual(l.Keys, want) {
+			t.Errorf("?%s= with ?ttl= answers %s, and its lease is %+v", verb, a.body, l)
+		}
+	}
 }
 
 func TestKVOutage(t *testing.T) {

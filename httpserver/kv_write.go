@@ -1,15 +1,12 @@
 package httpserver
 
 import (
-	"context"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"herald/httpserver/api"
 	"herald/registry"
 	"herald/registry/session"
 )
@@ -32,6 +29,10 @@ func (s *surface) kvPut(q *request) error {
 	if err != nil {
 		return err
 	}
+	lease, err := q.attachment()
+	if err != nil {
+		return err
+	}
 	ctx := q.caller(registry.ReasonClient)
 	if most := s.live().MaxKeyBytes; len(key) > most {
 		s.metrics.refuse("max_key_bytes")
@@ -41,30 +42,22 @@ func (s *surface) kvPut(q *request) error {
 	if err != nil {
 		return err
 	}
-	lease, granted, err := s.kvLease(ctx, q)
-	if err != nil {
-		return err
-	}
 	put := registry.PutRequest{
-		Space: registry.SpaceKV, Key: key, Value: value, Flags: flags, Lease: lease,
+		Space: registry.SpaceKV, Key: key, Value: value, Flags: flags, Lease: lease.id,
 		Lock: registry.LockForget, IfChanged: true,
 	}
-	done, locks, err := s.lock(ctx, q, put)
+	done, locks, err := s.lock(ctx, q, put, &lease)
 	if !locks {
-		t.Then = []registry.Op{{Put: &put}}
+		t.Then = lease.with(registry.Op{Put: &put})
 		var res registry.TxnResult
 		res, err = s.store.Txn(ctx, t)
 		done = res.Succeeded
 	}
-	if granted {
-		if err != nil || !done {
-			s.dropLease(ctx, lease)
-		} else {
-			q.header()[api.HeaderLease] = []string{api.LeaseID(lease).String()}
-		}
-	}
 	if err != nil {
 		return err
+	}
+	if done {
+		lease.tell(q)
 	}
 	return q.bool(done)
 }
@@ -156,30 +149,4 @@ func (q *request) conflicts(names ...string) error {
 	}
 	slices.Sort(there)
 	return refuse(http.StatusBadRequest, "Conflicting flags: "+strings.Join(there, "&"))
-}
-
-// kvLease returns the lease that a put attaches its key to: ?lease= names one,
-// ?ttl= asks for a new one, which is then the caller's to drop.
-func (s *surface) kvLease(ctx context.Context, q *request) (id registry.LeaseID, granted bool, err error) {
-	ttl, ok := q.query.lookup("ttl")
-	if !ok {
-		id, err = q.lease()
-		return id, false, err
-	}
-	if q.query.has("lease") {
-		return 0, false, refuse(http.StatusBadRequest, "Conflicting flags: lease&ttl")
-	}
-	d, err := time.ParseDuration(ttl)
-	if err != nil || d <= 0 {
-		return 0, false, because(registry.ErrInvalidTTL, http.StatusBadRequest, "Invalid ttl %q: want a duration above 0, such as 30s", ttl)
-	}
-	l, err := s.store.GrantLease(ctx, 0, d)
-	return l.ID, err == nil, err
-}
-
-// dropLease ends a lease that came to hold nothing. If that fails it ends by itself.
-func (s *surface) dropLease(ctx context.Context, id registry.LeaseID) {
-	if _, err := s.store.RevokeLease(ctx, id); err != nil {
-		s.log.Warn("a lease that holds nothing is left to run out", "lease", id, "error", err)
-	}
 }

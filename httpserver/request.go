@@ -67,19 +67,6 @@ func (q *request) need(missing string) (string, error) {
 	return q.arg, nil
 }
 
-// lease returns the lease that ?lease= names, 0 if there is none.
-func (q *request) lease() (registry.LeaseID, error) {
-	v, ok := q.query.lookup("lease")
-	if !ok {
-		return 0, nil
-	}
-	id, err := api.ParseLeaseID(v)
-	if err != nil || id == 0 {
-		return 0, refusef(http.StatusBadRequest, "Invalid lease %q: want the id that /v1/lease/grant returned", v)
-	}
-	return registry.LeaseID(id), nil
-}
-
 // Values of headers that are the same for every request; nothing may append to them.
 var (
 	isJSON  = []string{"application/json"}

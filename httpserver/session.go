@@ -258,8 +258,8 @@ func sessionJSON(s *session.Session) api.Session {
 }
 
 // lock is a put with ?acquire= or ?release=, and whether it is one. Without either, ok is
-// false and done is nothing.
-func (s *surface) lock(ctx context.Context, q *request, put registry.PutRequest) (done, ok bool, err error) {
+// false and done is nothing. The put's lease is made with it, if it has to be.
+func (s *surface) lock(ctx context.Context, q *request, put registry.PutRequest, lease *attachment) (done, ok bool, err error) {
 	id, acquire := q.query.lookup("acquire")
 	if !acquire {
 		if id, ok = q.query.lookup("release"); !ok {
@@ -270,9 +270,9 @@ func (s *surface) lock(ctx context.Context, q *request, put registry.PutRequest)
 	case id == "":
 		err = refuse(http.StatusInternalServerError, "missing session: name the one that PUT /v1/session/create returned")
 	case acquire:
-		done, err = s.sessions.Acquire(ctx, session.ID(id), put)
+		done, err = s.sessions.Acquire(ctx, session.ID(id), put, lease.with()...)
 	default:
-		done, err = s.sessions.Release(ctx, session.ID(id), put)
+		done, err = s.sessions.Release(ctx, session.ID(id), put, lease.with()...)
 	}
 	if errors.Is(err, session.ErrNotFound) {
 		// Clients match on how this begins.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"herald/registry"
 )
@@ -14,8 +15,9 @@ const lockTries = 16
 
 // Acquire does a put with which the session takes the lock of its key, or keeps it, and
 // reports whether it did: not if another holds it, or if its lock delay runs. ErrNotFound
-// says that there is no such session. Lock and Holder of the put are set here.
-func (s *Sessions) Acquire(ctx context.Context, id ID, put registry.PutRequest) (bool, error) {
+// says that there is no such session. Lock and Holder of the put are set here. The operations
+// of first come before the put, where it is done: they can make the lease that it names.
+func (s *Sessions) Acquire(ctx context.Context, id ID, put registry.PutRequest, first ...registry.Op) (bool, error) {
 	r, err := s.get(ctx, id)
 	if err != nil {
 		return false, err
@@ -26,7 +28,7 @@ func (s *Sessions) Acquire(ctx context.Context, id ID, put registry.PutRequest) 
 	// What the key's mark must be like for the lock to be had: at first, that there is none.
 	free := []registry.Compare{{Space: registry.SpaceSession, KeyRange: mark, Target: registry.CompareCreate}}
 	for range lockTries {
-		res, err := s.store.Txn(ctx, s.acquire(r, &put, mark, free))
+		res, err := s.store.Txn(ctx, s.acquire(r, &put, mark, free, first))
 		switch {
 		case errors.Is(err, registry.ErrLeaseNotFound):
 			return false, ErrNotFound // it has ended since
@@ -67,17 +69,17 @@ func (s *Sessions) Acquire(ctx context.Context, id ID, put registry.PutRequest) 
 
 // acquire is the transaction that takes a lock: held already, it is only a put; free, and
 // its mark as free says, it is taken; else it reads who holds the key, and its mark.
-func (s *Sessions) acquire(r *record, put *registry.PutRequest, mark registry.KeyRange, free []registry.Compare) registry.Txn {
+func (s *Sessions) acquire(r *record, put *registry.PutRequest, mark registry.KeyRange, free []registry.Compare, first []registry.Op) registry.Txn {
 	key := registry.One(put.Key)
 	held := func(by registry.LeaseID) registry.Compare {
 		return registry.Compare{Space: put.Space, KeyRange: key, Target: registry.CompareLockHolder, Int: int64(by)}
 	}
 	return registry.Txn{
 		Compare: []registry.Compare{held(put.Holder)},
-		Then:    []registry.Op{{Put: put}},
+		Then:    slices.Concat(first, []registry.Op{{Put: put}}),
 		Else: []registry.Op{{Txn: &registry.Txn{
 			Compare: append([]registry.Compare{held(0)}, free...),
-			Then:    r.take(put, mark),
+			Then:    slices.Concat(first, r.take(put, mark)),
 			Else: []registry.Op{
 				{Range: &registry.RangeRequest{Space: put.Space, KeyRange: key, KeysOnly: true}},
 				{Range: &registry.RangeRequest{Space: registry.SpaceSession, KeyRange: mark}},
@@ -99,15 +101,15 @@ func (r *record) take(put *registry.PutRequest, mark registry.KeyRange) []regist
 }
 
 // Release does a put with which the session frees the lock of its key, and reports whether
-// it did: not if it does not hold it. Lock and Holder of the put are set here.
-func (s *Sessions) Release(ctx context.Context, id ID, put registry.PutRequest) (bool, error) {
+// it did: not if it does not hold it. Lock and Holder of the put are set here, and first is as for Acquire.
+func (s *Sessions) Release(ctx context.Context, id ID, put registry.PutRequest, first ...registry.Op) (bool, error) {
 	lease, ok := id.Lease()
 	if !ok {
 		return false, nil
 	}
 	res, err := s.store.Txn(ctx, registry.Txn{
 		Compare: []registry.Compare{{Space: put.Space, KeyRange: registry.One(put.Key), Target: registry.CompareLockHolder, Int: int64(lease)}},
-		Then:    Free(put),
+		Then:    slices.Concat(first, Free(put)),
 	})
 	return res.Succeeded, err
 }
