@@ -10,8 +10,8 @@ import (
 )
 
 // appendKV appends a key as api.KVPair has it in JSON. It is written by hand since
-// reads of keys are the door's hottest path.
-func appendKV(b []byte, kv *registry.KeyValue) []byte {
+// reads of keys are the door's hottest path. With text it is as api.KVText has it.
+func appendKV(b []byte, kv *registry.KeyValue, text bool) []byte {
 	b = append(b, `{"LockIndex":`...)
 	b = strconv.AppendUint(b, kv.Lock.Count, 10)
 	b = append(b, `,"Key":`...)
@@ -19,12 +19,18 @@ func appendKV(b []byte, kv *registry.KeyValue) []byte {
 	b = append(b, `,"Flags":`...)
 	b = strconv.AppendUint(b, kv.Flags, 10)
 	b = append(b, `,"Value":`...)
-	if len(kv.Value) == 0 {
+	switch {
+	case text && utf8.Valid(kv.Value):
+		b = appendString(b, string(kv.Value))
+	case len(kv.Value) == 0:
 		b = append(b, "null"...)
-	} else {
+	default:
 		b = append(b, '"')
 		b = base64.StdEncoding.AppendEncode(b, kv.Value)
 		b = append(b, '"')
+		if text {
+			b = append(b, `,"Encoding":"base64"`...)
+		}
 	}
 	if kv.Lock.Holder != 0 {
 		b = append(b, `,"Session":`...)

@@ -10,14 +10,20 @@ import (
 )
 
 // kvGet is GET /v1/kv/<key>: one key, or with ?recurse every key of a prefix, or
-// with ?keys their names, folded at a ?separator=.
+// with ?keys their names, folded at a ?separator=. With ?text values that are UTF-8 are text.
 func (s *surface) kvGet(q *request) error {
 	o, err := parseReadOptions(&q.query)
 	if err != nil {
 		return err
 	}
+	text := q.query.has("text")
+	if text {
+		if err := q.conflicts("keys", "raw", "text"); err != nil {
+			return err
+		}
+	}
 	if q.query.has("keys") || q.query.has("recurse") {
-		return s.kvList(q, &o)
+		return s.kvList(q, &o, text)
 	}
 	if q.arg == "" {
 		return refuse(http.StatusBadRequest, "Missing key name")
@@ -41,7 +47,7 @@ func (s *surface) kvGet(q *request) error {
 		return q.body(http.StatusOK, kv.Value)
 	}
 	return q.rendered(sizeKV(kv)+2, func(b []byte) []byte {
-		return append(appendKV(append(b, '['), kv), ']')
+		return append(appendKV(append(b, '['), kv, text), ']')
 	})
 }
 
@@ -55,7 +61,7 @@ func (s *surface) kvReadOne(ctx context.Context, m mode, key string) (registry.R
 
 // kvList answers for a prefix. Its index is that of the last put or deletion
 // within it.
-func (s *surface) kvList(q *request, o *readOptions) error {
+func (s *surface) kvList(q *request, o *readOptions, text bool) error {
 	names := q.query.has("keys")
 	r := registry.RangeRequest{Space: registry.SpaceKV, KeyRange: registry.Prefix(q.arg), KeysOnly: names, SkipCount: true, WithLastChange: true}
 	res, idx, err := s.rangeBlock(q, o, func(ctx context.Context) (registry.RangeResult, uint64, error) {
@@ -85,7 +91,7 @@ func (s *surface) kvList(q *request, o *readOptions) error {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendKV(b, &res.KVs[i])
+			b = appendKV(b, &res.KVs[i], text)
 		}
 		return append(b, ']')
 	})

@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -362,6 +364,46 @@ func TestOddKeys(t *testing.T) {
 	}
 }
 
+// With ?text no value is lost, and whatever is UTF-8 can be read.
+func TestAppendKVText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.OneOf(rapid.SliceOf(rapid.Byte()), rapid.Map(rapid.String(), func(s string) []byte { return []byte(s) })).Draw(t, "value")
+		b := appendKV(nil, &registry.KeyValue{Key: "k", Value: value, CreateRevision: 2, ModRevision: 3}, true)
+		d := json.NewDecoder(strings.NewReader(string(b)))
+		d.DisallowUnknownFields()
+		var got api.KVText
+		if err := d.Decode(&got); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
+		back := []byte(got.Value)
+		if got.Encoding != "" {
+			if utf8.Valid(value) {
+				t.Fatalf("%q is UTF-8, and comes as %s", value, b)
+			}
+			var err error
+			if back, err = base64.StdEncoding.DecodeString(got.Value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(back) != string(value) {
+			t.Fatalf("%q comes back as %q: %s", value, back, b)
+		}
+	})
+}
+
+func TestKVText(t *testing.T) {
+	h := open(t)
+	h.ok("PUT", "/v1/kv/t/a", "grüß\n")
+	h.ok("PUT", "/v1/kv/t/b", "\xff")
+	h.steps([]step{
+		{"GET", "/v1/kv/t/a?text", "", 200, `[{"LockIndex":0,"Key":"t/a","Flags":0,"Value":"grüß\n","CreateIndex":2,"ModifyIndex":2}]`},
+		{"GET", "/v1/kv/t/?text&recurse", "", 200, `[{"LockIndex":0,"Key":"t/a","Flags":0,"Value":"grüß\n","CreateIndex":2,"ModifyIndex":2},` +
+			`{"LockIndex":0,"Key":"t/b","Flags":0,"Value":"/w==","Encoding":"base64","CreateIndex":3,"ModifyIndex":3}]`},
+		{"GET", "/v1/kv/t/a?text&raw", "", 400, "Conflicting flags: raw&text"},
+		{"GET", "/v1/kv/t/?text&keys", "", 400, "Conflicting flags: keys&text"},
+	})
+}
+
 // What is appended by hand is what encoding/json makes of the same.
 func TestAppendKVIsJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -392,7 +434,7 @@ func TestAppendKVIsJSON(t *testing.T) {
 		if len(want.Value) == 0 {
 			want.Value = nil
 		}
-		b := appendKV(nil, &kv)
+		b := appendKV(nil, &kv, false)
 		var got api.KVPair
 		if err := json.Unmarshal(b, &got); err != nil {
 			t.Fatalf("%v: %s", err, b)

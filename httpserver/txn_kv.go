@@ -67,7 +67,7 @@ func (t *txnState) tell(e *txnEntry, value bool) {
 	}
 	t.results = append(t.results, func(done *registry.TxnResult) (json.RawMessage, error) {
 		kv.CreateRevision, kv.ModRevision = made(kv.CreateRevision, registry.SpaceKV, done), made(kv.ModRevision, registry.SpaceKV, done)
-		return append(appendKV([]byte(`{"KV":`), &kv), '}'), nil
+		return append(appendKV([]byte(`{"KV":`), &kv, false), '}'), nil
 	})
 }
 
@@ -181,7 +181,7 @@ func (t *txnState) runBlind(op *txnKV) {
 			Space: registry.SpaceKV, KeyRange: registry.One(op.Key), KeysOnly: true,
 		}})
 		t.results = append(t.results, func(done *registry.TxnResult) (json.RawMessage, error) {
-			return append(appendKV([]byte(`{"KV":`), &done.Results[at].Range.KVs[0]), '}'), nil
+			return append(appendKV([]byte(`{"KV":`), &done.Results[at].Range.KVs[0], false), '}'), nil
 		})
 	}
 }

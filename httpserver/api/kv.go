@@ -15,3 +15,19 @@ type KVPair struct {
 	CreateIndex uint64
 	ModifyIndex uint64
 }
+
+// KVText is a key as GET /v1/kv?text answers it.
+type KVText struct {
+	LockIndex uint64
+	Key       string
+	Flags     uint64
+	// Value is the value itself if it is UTF-8, and otherwise its base64, which
+	// Encoding then says.
+	Value    string
+	Encoding string `json:",omitempty"`
+	Session  string `json:",omitempty"`
+	// CreateIndex and ModifyIndex are the revisions that created the key and
+	// wrote it last.
+	CreateIndex uint64
+	ModifyIndex uint64
+}
