@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
 	"herald/httpserver/api"
@@ -13,14 +12,9 @@ import (
 // and checks; with ?passing only those of which nothing is wrong.
 func (s *surface) healthService(q *request) error {
 	sel := s.selection(q)
-	if v, ok := q.query.lookup("passing"); ok {
-		sel.passing = true
-		if v != "" {
-			var err error
-			if sel.passing, err = strconv.ParseBool(v); err != nil {
-				return refuse(http.StatusBadRequest, "Invalid value for ?passing")
-			}
-		}
+	var err error
+	if sel.passing, err = q.passing(false); err != nil {
+		return err
 	}
 	f, err := filterOf(q, &s.filters.entries)
 	if err != nil {

@@ -67,6 +67,9 @@ func (s *surface) routes() []route {
 		{path: "/v1/health/connect/", get: s.noProxies},
 		{path: "/v1/health/ingress/", get: s.noProxies},
 
+		// The catalog as other systems discover from it (Herald's own).
+		{path: "/v1/sd/prometheus", get: s.sdPrometheus},
+
 		// The local agent.
 		{path: "/v1/agent/self", get: s.agentSelf, scope: local},
 		{path: "/v1/agent/members", get: s.agentMembers, scope: local},
