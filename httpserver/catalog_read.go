@@ -232,13 +232,16 @@ func (s *surface) ofService(q *request, kind string, sel *selection, build func(
 	if svc == nil {
 		return q.jsonBytes(emptyList)
 	}
-	return q.memo(svc, sel.key(kind), func() []byte {
-		b, err := json.Marshal(build(view{s.datacenter}, svc))
-		if err != nil {
-			panic(err) // what is built are plain values
-		}
-		return b
-	})
+	return q.memo(svc, sel.key(kind), func() []byte { return mustJSON(build(view{s.datacenter}, svc)) })
+}
+
+// mustJSON spells what the catalog holds, which are plain values.
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 var emptyList = []byte("[]")

@@ -16,6 +16,7 @@
 //	routes.go     the whole surface
 //	errors.go     from registry's errors to statuses and texts
 //	request.go    a request and its query; read.go the rules that all reads share
+//	stream.go     answers of server-sent events, which watch.go makes
 //	kv_*.go, catalog_*.go, health.go, agent_*.go, lease.go, status.go
 //	              one resource each
 package httpserver

@@ -88,7 +88,8 @@ func (f *forwarder) serve(s *surface, q *request) error {
 	}
 	ctx, cancel := context.WithCancel(q.r.Context())
 	defer cancel()
-	if strings.Contains(q.r.URL.RawQuery, "index=") {
+	w := q.w
+	if q.r.URL.Path == watchPath || strings.Contains(q.r.URL.RawQuery, "index=") {
 		leave, err := s.block(q)
 		if err != nil {
 			return err
@@ -97,9 +98,15 @@ func (f *forwarder) serve(s *surface, q *request) error {
 		// What may be blocked at the server must not hold up this process's end.
 		defer context.AfterFunc(s.draining, cancel)()
 	}
+	if q.r.URL.Path == watchPath {
+		// The server is patient with this process, and cannot be with the client.
+		impatient := &impatientWriter{w, http.NewResponseController(w), s.pace.patience}
+		defer impatient.done()
+		w = impatient
+	}
 	var failed error
 	ctx = context.WithValue(ctx, outcomeKey{}, &failed)
-	f.proxy.ServeHTTP(q.w, q.r.WithContext(ctx))
+	f.proxy.ServeHTTP(w, q.r.WithContext(ctx))
 	switch {
 	case failed == nil:
 		return nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"herald/httpserver/api"
+	"herald/httpserver/filter"
 	"herald/registry/catalog"
 )
 
@@ -21,12 +22,17 @@ func (s *surface) healthService(q *request) error {
 		return err
 	}
 	return s.ofService(q, "health", &sel, func(v view, svc *catalog.Service) any {
-		list := []api.ServiceEntry{}
-		for _, i := range sel.instances(svc) {
-			list = append(list, v.entry(i))
-		}
-		return f.Select(list)
+		return sel.entries(v, svc, f)
 	})
+}
+
+// entries are the selected instances of a service with their nodes and checks.
+func (sel *selection) entries(v view, svc *catalog.Service, f *filter.Filter[api.ServiceEntry]) []api.ServiceEntry {
+	list := []api.ServiceEntry{}
+	for _, i := range sel.instances(svc) {
+		list = append(list, v.entry(i))
+	}
+	return f.Select(list)
 }
 
 // healthChecks is GET /v1/health/checks/<service>: the checks of its instances.

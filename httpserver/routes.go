@@ -38,6 +38,9 @@ func (s *surface) routes() []route {
 
 		{path: "/v1/txn", put: s.txn},
 
+		// Changes as they happen (Herald's own).
+		{path: watchPath, get: s.watch},
+
 		// Sessions, which lock keys.
 		{path: "/v1/session/create", put: s.sessionCreate},
 		{path: "/v1/session/destroy/", put: s.sessionDestroy},

@@ -35,6 +35,7 @@ type surface struct {
 	filters filters
 	clients clients
 	current atomic.Pointer[Config] // see live
+	pace    pace
 
 	log            *slog.Logger
 	metrics        *metrics
@@ -61,6 +62,7 @@ func newSurface(cfg Config, h *plugin.Host) (*surface, error) {
 		store: h.Store, cluster: h.Cluster, operator: h.Operator, peer: h.Peer, catalog: h.Catalog, agent: h.Agent,
 		log: h.Log, metricsHandler: h.MetricsHandler, samples: h.Samples, ready: h.Ready,
 		logs: h.Logs, reload: h.Reload, tending: h.Tending,
+		pace: pace{beat: streamBeat, patience: streamPatience},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
