@@ -37,6 +37,7 @@ func (s *surface) routes() []route {
 		{path: "/v1/kv/", get: s.kvGet, put: s.kvPut, delete: s.kvDelete},
 
 		{path: "/v1/txn", put: s.txn},
+		{path: "/v1/config/", get: s.configGet, put: s.configPut},
 
 		// Changes as they happen (Herald's own).
 		{path: watchPath, get: s.watch},

@@ -1,0 +1,178 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+	"go.yaml.in/yaml/v3"
+)
+
+func renderJSON(tree map[string]any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(tree)
+	return b.Bytes(), err
+}
+
+// parseJSON reads tokens, since a map would hide a name that is there twice.
+func parseJSON(b []byte, k *keys) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := jsonValue(d, k, nil); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("%w: there is more after the document", ErrDocument)
+	}
+	return nil
+}
+
+func jsonValue(d *json.Decoder, k *keys, path []string) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	switch v := t.(type) {
+	case nil:
+		return noKey(path, "null")
+	case json.Delim:
+		if v != '{' {
+			return noKey(path, "a list")
+		}
+	default:
+		return k.set(path, fmt.Sprint(v))
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		p, err := below(path, fmt.Sprint(name))
+		if err != nil {
+			return err
+		}
+		if err := jsonValue(d, k, p); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
+}
+
+func renderYAML(tree map[string]any) ([]byte, error) {
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(quoted(tree)); err != nil {
+		return nil, err
+	}
+	err := e.Close()
+	return b.Bytes(), err
+}
+
+// quoted is a tree as it is to be encoded. It has the texts quoted that go over several lines or have other bytes than
+// characters: YAML's blocks do not give all of those back.
+func quoted(tree map[string]any) map[string]any {
+	out := make(map[string]any, len(tree))
+	for name, v := range tree {
+		switch v := v.(type) {
+		case map[string]any:
+			out[name] = quoted(v)
+		case string:
+			out[name] = v
+			for _, r := range v {
+				if r < ' ' || r >= 0x7f {
+					out[name] = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v, Style: yaml.DoubleQuotedStyle}
+					break
+				}
+			}
+		case float64:
+			// Plain, where the encoder would take an exponent.
+			out[name] = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: floatText(v)}
+		default:
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// parseYAML walks nodes, since a scalar's text is what it is in the document.
+func parseYAML(b []byte, k *keys) error {
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	var doc, more yaml.Node
+	if err := d.Decode(&doc); err != nil {
+		return err
+	}
+	if err := d.Decode(&more); err != io.EOF {
+		return fmt.Errorf("%w: there is more after the document", ErrDocument)
+	}
+	return yamlValue(doc.Content[0], k, nil)
+}
+
+func yamlValue(n *yaml.Node, k *keys, path []string) error {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			name := n.Content[i]
+			if name.Kind != yaml.ScalarNode || name.ShortTag() == "!!merge" {
+				return noKey(path, "a mapping with names that are no text")
+			}
+			p, err := below(path, name.Value)
+			if err != nil {
+				return err
+			}
+			if err := yamlValue(n.Content[i+1], k, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	case yaml.SequenceNode:
+		return noKey(path, "a list")
+	case yaml.AliasNode:
+		return noKey(path, "an alias of something else")
+	}
+	switch n.ShortTag() {
+	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
+		return k.set(path, n.Value)
+	}
+	return noKey(path, "a "+n.ShortTag())
+}
+
+func renderTOML(tree map[string]any) ([]byte, error) { return toml.Marshal(tree) }
+
+func parseTOML(b []byte, k *keys) error {
+	var tree map[string]any
+	if err := toml.Unmarshal(b, &tree); err != nil {
+		return err
+	}
+	return tomlTable(tree, k, nil)
+}
+
+func tomlTable(tree map[string]any, k *keys, path []string) error {
+	for name, v := range tree {
+		p, err := below(path, name)
+		if err != nil {
+			return err
+		}
+		switch v := v.(type) {
+		case map[string]any:
+			err = tomlTable(v, k, p)
+		case []any:
+			err = noKey(p, "a list")
+		case time.Time:
+			err = k.set(p, v.Format(time.RFC3339Nano))
+		default:
+			err = k.set(p, text(v))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
