@@ -19,7 +19,7 @@ const (
 type Span struct {
 	Client int    `json:"client"`
 	Node   string `json:"node"`
-	// Via is the door: "http", "etcd", "store" or "dns".
+	// Via is the door: "http", "txn" (HTTP's transactions), "etcd", "store" or "dns".
 	Via string `json:"via,omitempty"`
 	// Life tells one start of the server's process from the next. It is 0 where it is not
 	// known, or changed during the operation.

@@ -14,7 +14,7 @@ import (
 	"herald/httpserver/api"
 )
 
-// answer is what an HTTP door said with 200 or 404.
+// answer is what an HTTP door said with 200, 404 or 409.
 type answer struct {
 	status int
 	header http.Header
@@ -44,7 +44,7 @@ func (a *answer) yes() (bool, error) {
 const maxAnswer = 64 << 20
 
 // send makes a request of the HTTP door. An error of the registry that the door names is
-// returned as such. 404 is an error if that is what it says, and an answer otherwise.
+// returned as such. 404 and 409 are errors if that is what they say, and answers otherwise.
 func (s *server) send(ctx context.Context, method, path string, body any) (*answer, error) {
 	var in io.Reader
 	switch b := body.(type) {
@@ -78,7 +78,9 @@ func (s *server) send(ctx context.Context, method, path string, body any) (*answ
 		}
 		return nil, fmt.Errorf("%s %s: %d: %w: %s", method, path, res.StatusCode, known, text)
 	}
-	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusNotFound {
+	switch res.StatusCode {
+	case http.StatusOK, http.StatusNotFound, http.StatusConflict:
+	default:
 		return nil, fmt.Errorf("%s %s: %d: %s", method, path, res.StatusCode, text)
 	}
 	return &answer{res.StatusCode, res.Header, text}, nil

@@ -21,7 +21,10 @@ func kvClient(ctx context.Context, c *client) {
 		}
 		s, via := c.door()
 		choose := c.chooseStep
-		if via == "http" {
+		switch {
+		case via == "http" && c.chance(40):
+			via, choose = "txn", c.chooseTxnStep
+		case via == "http":
 			choose = c.chooseHTTPStep
 		}
 		do := choose(o, known[o.Group])
