@@ -174,7 +174,7 @@ func serverArgs(nodes int) []string {
 		"--bootstrap-expect", strconv.Itoa(nodes),
 		"--raft-snapshot-entries", "1500", "--raft-snapshot-interval", "1s",
 		"--raft-segment-bytes", "4194304", "--raft-stabilization-time", "1s",
-		"--history-age", "30s",
+		"--history-age", "30s", "--http-session-ttl-min", "1s",
 	}
 	for i := range nodes {
 		args = append(args, "--join", lab.PeerAddress(i))

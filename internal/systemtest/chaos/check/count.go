@@ -24,11 +24,16 @@ func (r *Report) count(e *evidence) {
 	}
 	for i := range e.Leased {
 		if o := &e.Leased[i]; o.Step != history.Abandon {
-			c.add("lease "+string(o.Step), &o.Span)
+			c.add(kindOf(&o.Holder)+" "+string(o.Step), &o.Span)
 		}
 	}
 	for i := range e.Locked {
-		c.add("lock "+string(e.Locked[i].Step), &e.Locked[i].Span)
+		o := &e.Locked[i]
+		kind := "lock " + string(o.Step)
+		if o.Session != "" {
+			kind += ", session"
+		}
+		c.add(kind, &o.Span)
 	}
 	for i := range e.Registered {
 		c.add("registration", &e.Registered[i].Span)
@@ -55,6 +60,13 @@ func (r *Report) count(e *evidence) {
 	if n := len(e.busy); n > 0 {
 		r.Length = e.busy[n-1].to
 	}
+}
+
+func kindOf(h *history.Holder) string {
+	if h.Session != "" {
+		return "session"
+	}
+	return "lease"
 }
 
 type counter map[string]*Count

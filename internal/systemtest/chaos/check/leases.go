@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"herald/internal/systemtest/chaos/history"
-	"herald/registry"
 )
 
 const (
@@ -27,29 +26,36 @@ const (
 // every lease anew, which a client that waits for another's death has to put up with.
 func (e *evidence) leases() Verdict {
 	v := Verdict{Of: "renewals, and deaths seen to the end"}
+	e.lives(&v, false)
+	return v
+}
+
+// lives judges the lives of sessions, or those of leases.
+func (e *evidence) lives(v *Verdict, sessions bool) {
 	l := &lessor{
-		evidence: e, v: &v, held: map[registry.LeaseID]*tenancy{},
+		evidence: e, v: v, held: map[history.Holder]*tenancy{},
 		// Renewals end an outage for those who live, and writes for the dead: the end of a
 		// lease is one.
 		short: e.outages(e.busy, recovery), long: e.outages(e.written, hiccup),
 	}
 	for i := range e.Leased {
-		l.follow(&e.Leased[i])
+		if o := &e.Leased[i]; (o.Session != "") == sessions {
+			l.follow(o)
+		}
 	}
 	if l.slow > 0 {
-		v.note("%d clients did not renew in time, through no fault of the servers that could be shown, and lost their leases", l.slow)
+		v.note("%d clients did not renew in time, through no fault of the servers that could be shown, and lost what they held", l.slow)
 	}
 	if l.died == 0 {
-		v.note("no abandoned lease was followed to its end")
+		v.note("nothing that was abandoned was followed to its end")
 	}
-	return v
 }
 
 // lessor judges leases.
 type lessor struct {
 	*evidence
 	v           *Verdict
-	held        map[registry.LeaseID]*tenancy
+	held        map[history.Holder]*tenancy
 	short, long []span // outages: at least these, but for recovery, and at most these
 	slow, died  int
 }
@@ -64,10 +70,10 @@ type tenancy struct {
 }
 
 func (l *lessor) follow(o *history.Leased) {
-	t := l.held[o.Lease]
+	t := l.held[o.Holder]
 	if o.Step == history.Grant {
 		if o.Outcome == history.OK {
-			l.held[o.Lease] = &tenancy{sure: o, last: o.Return}
+			l.held[o.Holder] = &tenancy{sure: o, last: o.Return}
 		}
 		return
 	}
@@ -129,8 +135,8 @@ func (l *lessor) look(t *tenancy, o *history.Leased) {
 	case o.Gone:
 		l.lost(t, o)
 	case t.dead && o.Call > l.deadline(t):
-		l.v.add(violation(fmt.Sprintf("a client stopped renewing lease %d (time to live %v) at %v, and its keys were still there at %v, when they should have been gone by %v",
-			o.Lease, o.TTL, t.last, o.Call, l.deadline(t)), *t.sure, *o))
+		l.v.add(violation(fmt.Sprintf("a client stopped renewing %s (time to live %v) at %v, and its keys were still there at %v, when they should have been gone by %v",
+			o.Name(), o.TTL, t.last, o.Call, l.deadline(t)), *t.sure, *o))
 		t.revoked = true
 	}
 }
@@ -153,8 +159,8 @@ func (l *lessor) early(t *tenancy, gone *history.Leased, whose string, outages [
 	if charged >= time.Duration(float64(gone.TTL)*(1-l.Plan.Drift)) {
 		return false
 	}
-	l.v.add(violation(fmt.Sprintf("lease %d %s ended early: its time to live is %v, and of the %v since it was last renewed only %v count",
-		gone.Lease, whose, gone.TTL, lived.to-lived.from, charged), *t.sure, *gone))
+	l.v.add(violation(fmt.Sprintf("%s %s ended early: its time to live is %v, and of the %v since it was last renewed only %v count",
+		gone.Name(), whose, gone.TTL, lived.to-lived.from, charged), *t.sure, *gone))
 	return true
 }
 

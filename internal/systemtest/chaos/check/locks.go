@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"herald/internal/systemtest/chaos/history"
-	"herald/registry"
 )
 
 // tenure is one holding of a lock.
@@ -16,25 +15,36 @@ type tenure struct {
 	// until is up to when it was held for certain: the lease had been renewed, and nothing was
 	// sent to end it. It is before Return if there is no such time.
 	until time.Duration
+	// barred is up to when nobody else can have it: until, and the lock delay of a session
+	// that ends with the lock.
+	barred time.Duration
 }
 
-// locks checks that nobody takes a lock while another holds it for certain, that tokens and
-// counts rise with every holder, and that no holder is refused while it certainly holds.
+// locks checks locks that are held with leases: see holders.
 func (e *evidence) locks() Verdict {
 	v := Verdict{Of: "holders of locks"}
+	e.holders(&v, false)
+	return v
+}
+
+// holders checks that nobody takes a lock while another holds it for certain, or before the lock
+// delay is over of one that lost it, that tokens and counts rise with every holder, and that no
+// holder is refused while it certainly holds. It judges the locks that are held with sessions,
+// or those that are held with leases, and returns how often a lock delay was to be kept.
+func (e *evidence) holders(v *Verdict, sessions bool) (delays int) {
 	byLock := map[string][]*tenure{}
-	byLease := map[registry.LeaseID]*tenure{}
+	byHolder := map[history.Holder]*tenure{}
 	for i := range e.Locked {
 		o := &e.Locked[i]
-		if o.Step == history.Acquire && o.Outcome == history.OK && !o.Missed {
-			t := &tenure{o, -1}
+		if o.Step == history.Acquire && o.Outcome == history.OK && !o.Missed && (o.Session != "") == sessions {
+			t := &tenure{o, -1, -1}
 			byLock[o.Lock] = append(byLock[o.Lock], t)
-			byLease[o.Lease] = t
+			byHolder[o.Holder] = t
 		}
 	}
 	for i := range e.Locked {
-		if o := &e.Locked[i]; byLease[o.Lease] != nil && o.Step != history.Acquire {
-			byLease[o.Lease].follow(&v, o, e.Plan.Drift)
+		if o := &e.Locked[i]; byHolder[o.Holder] != nil && o.Step != history.Acquire {
+			byHolder[o.Holder].follow(v, o, e.Plan.Drift)
 		}
 	}
 	for _, tenures := range byLock {
@@ -43,10 +53,13 @@ func (e *evidence) locks() Verdict {
 			if t.until >= t.Return {
 				v.Checked++
 			}
-			t.compare(&v, tenures[i+1:])
+			t.compare(v, tenures[i+1:])
+			if t.barred > t.until && i+1 < len(tenures) {
+				delays++
+			}
 		}
 	}
-	return v
+	return delays
 }
 
 // follow takes in what the holder did next.
@@ -63,7 +76,8 @@ func (t *tenure) follow(v *Verdict, o *history.Locked, drift float64) {
 		case o.Missed:
 			lost("its lease was gone")
 		default:
-			t.until = max(t.until, o.Call+time.Duration(float64(o.TTL)*(1-drift)))
+			t.until = max(t.until, o.Call+scaled(o.TTL, drift))
+			t.barred = max(t.barred, o.Call+scaled(o.TTL+t.Delay, drift))
 		}
 	case history.Release:
 		if o.Outcome == history.OK && o.Missed {
@@ -71,6 +85,13 @@ func (t *tenure) follow(v *Verdict, o *history.Locked, drift float64) {
 		}
 		// From here on nothing is certain, whatever came of it.
 		t.until = min(t.until, o.Call)
+		t.barred = min(t.barred, o.Call)
+	case history.End:
+		if o.Outcome == history.OK && o.Missed {
+			lost("its session was gone")
+		}
+		t.until = min(t.until, o.Call)
+		t.barred = min(t.barred, o.Call+scaled(t.Delay, drift))
 	case history.Guard:
 		if o.Missed {
 			lost("what it protects had seen a higher token")
@@ -90,11 +111,18 @@ func (t *tenure) compare(v *Verdict, later []*tenure) {
 			v.add(violation(fmt.Sprintf("the token of lock %s went back from %d to %d", t.Lock, n.Token, t.Token), *n.Locked, *t.Locked))
 		case n.Return <= t.until:
 			v.add(violation(fmt.Sprintf("%s took lock %s while %s held it for certain, until %v", who(n.Locked), t.Lock, who(t.Locked), t.until), *t.Locked, *n.Locked))
+		case n.Return <= t.barred:
+			v.add(violation(fmt.Sprintf("%s took lock %s, which %s had lost and not given back, within the lock delay of %v: not before %v", who(n.Locked), t.Lock, who(t.Locked), t.Delay, t.barred), *t.Locked, *n.Locked))
 		}
-		if n.Call > t.until && n.Call > t.Return {
+		if n.Call > t.barred && n.Call > t.until && n.Call > t.Return {
 			return
 		}
 	}
 }
 
 func who(o *history.Locked) string { return fmt.Sprintf("client %d", o.Client) }
+
+// scaled is how long a time is at least, measured by a clock that may be fast.
+func scaled(d time.Duration, drift float64) time.Duration {
+	return time.Duration(float64(d) * (1 - drift))
+}

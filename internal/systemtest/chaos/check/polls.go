@@ -11,7 +11,7 @@ import (
 // the key was, and no change is slept through.
 func (e *evidence) polls() Verdict {
 	v := Verdict{Of: "blocking queries answered"}
-	t := newTruths(&Verdict{}, e.sessions())[registry.SpaceKV]
+	t := newTruths(&Verdict{}, e.streams())[registry.SpaceKV]
 	last := map[int]*history.Polled{} // the query of each client before
 	for i := range e.Polled {
 		o := &e.Polled[i]

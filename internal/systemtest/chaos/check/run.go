@@ -25,6 +25,9 @@ const (
 	Locks = "locks"
 	// Leases is that those who live keep their leases, and those who die lose them.
 	Leases = "leases"
+	// Sessions is what Locks and Leases are, of the HTTP API's sessions, and that lock delays
+	// are kept.
+	Sessions = "sessions"
 	// DNS is that a service with a healthy instance is never said not to exist.
 	DNS = "dns"
 	// Hashes is that servers that applied the same are in the same state.
@@ -45,6 +48,7 @@ var checks = []struct {
 	{Polls, []string{"polls"}, (*evidence).polls},
 	{Locks, []string{"locks"}, (*evidence).locks},
 	{Leases, []string{"leases"}, (*evidence).leases},
+	{Sessions, []string{"sessions"}, (*evidence).sessions},
 	{DNS, []string{"services"}, (*evidence).dns},
 	{Hashes, []string{"hashes"}, (*evidence).hashes},
 }

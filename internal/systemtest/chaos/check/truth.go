@@ -25,24 +25,24 @@ type reported struct {
 	by *history.Streamed
 }
 
-// session is one watcher of the store.
-type session struct {
+// stream is one watcher of the store.
+type stream struct {
 	begun     *history.Streamed
 	delivered []*history.Streamed
 	// upTo is up to which revision everything should have been delivered.
 	upTo int64
 }
 
-// sessions takes the records of watching clients apart.
-func (e *evidence) sessions() []*session {
-	var all []*session
-	open := map[int]*session{}
+// streams takes the records of watching clients apart.
+func (e *evidence) streams() []*stream {
+	var all []*stream
+	open := map[int]*stream{}
 	for i := range e.Streamed {
 		s := &e.Streamed[i]
 		o := open[s.Client]
 		switch s.Step {
 		case history.Begun:
-			o = &session{begun: s}
+			o = &stream{begun: s}
 			open[s.Client] = o
 			all = append(all, o)
 		case history.Delivered:
@@ -60,11 +60,11 @@ func (e *evidence) sessions() []*session {
 	return all
 }
 
-// newTruths puts together what the sessions report. Where two contradict each other, the
+// newTruths puts together what the streams report. Where two contradict each other, the
 // verdict says so.
-func newTruths(v *Verdict, sessions []*session) map[registry.Space]*truth {
+func newTruths(v *Verdict, streams []*stream) map[registry.Space]*truth {
 	truths := map[registry.Space]*truth{}
-	for _, s := range sessions {
+	for _, s := range streams {
 		t := truths[s.begun.Space]
 		if t == nil {
 			t = &truth{commits: map[int64]map[string]reported{}, dense: firstRevision - 1}

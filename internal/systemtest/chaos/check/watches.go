@@ -13,9 +13,9 @@ import (
 // seen everything.
 func (e *evidence) watches() Verdict {
 	v := Verdict{Of: "commits delivered"}
-	sessions := e.sessions()
-	truths := newTruths(&v, sessions)
-	for _, s := range sessions {
+	streams := e.streams()
+	truths := newTruths(&v, streams)
+	for _, s := range streams {
 		v.Checked += len(s.delivered)
 		s.judge(&v, truths[s.begun.Space])
 	}
@@ -33,7 +33,7 @@ func (e *evidence) watches() Verdict {
 }
 
 // judge compares one watcher's deliveries with what happened.
-func (s *session) judge(v *Verdict, t *truth) {
+func (s *stream) judge(v *Verdict, t *truth) {
 	keys := s.begun.Range()
 	last := s.begun.From - 1
 	got := make(map[int64]*history.Streamed, len(s.delivered))
@@ -70,7 +70,7 @@ func (s *session) judge(v *Verdict, t *truth) {
 
 // gapless checks the revisions that a watcher of everything delivered: they have no gaps,
 // since each is a transaction that wrote something.
-func (s *session) gapless(v *Verdict, got map[int64]*history.Streamed) {
+func (s *stream) gapless(v *Verdict, got map[int64]*history.Streamed) {
 	for rev := max(s.begun.From, firstRevision); rev <= s.upTo; rev++ {
 		if got[rev] != nil {
 			continue
@@ -88,7 +88,7 @@ func (s *session) gapless(v *Verdict, got map[int64]*history.Streamed) {
 }
 
 // missing says that a commit was left out.
-func (s *session) missing(t *truth, rev int64) Violation {
+func (s *stream) missing(t *truth, rev int64) Violation {
 	x := violation(fmt.Sprintf("a watcher left out revision %d, which others delivered, and went on to %d", rev, s.upTo), *s.begun, *other(t, rev, nil))
 	for _, d := range s.delivered {
 		if d.Rev > rev {

@@ -9,8 +9,8 @@ type Plan struct {
 	Started time.Time `json:"started"`
 	Seed    uint64    `json:"seed"`
 	Nodes   []string  `json:"nodes"`
-	// Workloads are those that ran: those of package workload, and "polls" where registers
-	// are followed by blocking queries. What they are checked for has to have been found.
+	// Workloads are those that ran: those of package workload, "polls" where anything is
+	// followed by blocking queries, and "sessions" where there are any. What they are checked for has to have been found.
 	Workloads []string `json:"workloads"`
 	// Drift is the most by which the rate of a server's clock was made wrong, as a share:
 	// 0.1 is ten percent.

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"fmt"
 	"time"
 
 	"herald/registry"
@@ -24,14 +25,29 @@ const (
 	Revoke LeaseStep = "revoke"
 )
 
-// Leased is what a client did with a lease of its own.
+// Holder is what keys live by and locks are held with: a lease, or a session of the HTTP API.
+type Holder struct {
+	Lease registry.LeaseID `json:"lease"`
+	// Session is the session's id, "" for a lease.
+	Session string `json:"session,omitempty"`
+}
+
+// Name says which it is.
+func (h Holder) Name() string {
+	if h.Session != "" {
+		return "session " + h.Session
+	}
+	return fmt.Sprintf("lease %d", h.Lease)
+}
+
+// Leased is what a client did with a lease of its own, or a session that takes its keys along.
 type Leased struct {
 	Line
 	Span
-	Step  LeaseStep        `json:"step"`
-	Lease registry.LeaseID `json:"lease"`
-	TTL   time.Duration    `json:"ttl,omitempty"`
-	Keys  []string         `json:"keys,omitempty"`
+	Step LeaseStep `json:"step"`
+	Holder
+	TTL  time.Duration `json:"ttl,omitempty"`
+	Keys []string      `json:"keys,omitempty"`
 	// Found is how many of the keys a Look found.
 	Found int `json:"found,omitempty"`
 	// Gone is an answer: the lease does not exist (Renew), or none of the keys does (Look).
@@ -50,6 +66,9 @@ const (
 	Hold LockStep = "hold"
 	// Release gives the lock back, or ends the lease.
 	Release LockStep = "release"
+	// End ends the session that the lock is held with, and does not give the lock back: its
+	// lock delay begins.
+	End LockStep = "end"
 	// Guard writes to a resource that takes no token below one it has seen. It is not the
 	// store's: nothing is sent.
 	Guard LockStep = "guard"
@@ -59,10 +78,13 @@ const (
 type Locked struct {
 	Line
 	Span
-	Step  LockStep         `json:"step"`
-	Lock  string           `json:"lock"`
-	Lease registry.LeaseID `json:"lease"`
-	TTL   time.Duration    `json:"ttl,omitempty"`
+	Step LockStep `json:"step"`
+	Lock string   `json:"lock"`
+	Holder
+	TTL time.Duration `json:"ttl,omitempty"`
+	// Delay is the session's lock delay: how long nobody is to have a lock that was not given
+	// back, from the end of the session on.
+	Delay time.Duration `json:"delay,omitempty"`
 	// Missed says that somebody else held the lock, or that it or its lease was lost
 	// (Hold, Release), or that the resource refused the token (Guard).
 	Missed bool `json:"missed,omitempty"`

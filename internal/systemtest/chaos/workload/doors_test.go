@@ -50,6 +50,7 @@ func openDoors(t *testing.T, store *storetest.Memory, e *Endpoint) {
 	}
 	h, d := httpserver.New(), dnsserver.New()
 	h.Config().(*httpserver.Config).Address = "127.0.0.1:0"
+	h.Config().(*httpserver.Config).SessionTTLMin = time.Second
 	d.Config().(*dnsserver.Config).Address = "127.0.0.1:0"
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 3)
@@ -93,7 +94,7 @@ func TestThroughEveryDoor(t *testing.T) {
 	if !report.OK() {
 		t.Fatalf("a store without faults did not pass:\n%s", b.String())
 	}
-	for _, c := range []string{check.KV, check.Stale, check.Acks, check.Watches, check.Polls, check.DNS} {
+	for _, c := range []string{check.KV, check.Stale, check.Acks, check.Watches, check.Polls, check.Sessions, check.DNS} {
 		if !slices.ContainsFunc(report.Verdicts, func(v check.Verdict) bool { return v.Check == c && v.Checked > 5 }) {
 			t.Errorf("%s checked too little:\n%s", c, b.String())
 		}

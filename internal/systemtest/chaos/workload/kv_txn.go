@@ -18,6 +18,8 @@ type txnKV struct {
 	Key   string
 	Value []byte `json:",omitempty"`
 	Index int64  `json:",omitempty"`
+	// Session is of the verb lock.
+	Session string `json:",omitempty"`
 }
 
 // chooseTxnStep decides on a step over HTTP's transactions.

@@ -27,6 +27,7 @@ func leaseClient(ctx context.Context, c *client) {
 	for n := 1; c.rest(ctx, c.cfg.Pause); n++ {
 		l := &leaseholder{client: c, prefix: fmt.Sprintf("%s%d/%d/", leasePrefix, c.id, n)}
 		l.ttl = c.ttl()
+		l.sessions = c.sessions() && c.chance(30)
 		l.run(ctx)
 	}
 }
@@ -36,12 +37,14 @@ func (c *client) ttl() time.Duration {
 	return (c.cfg.TTL + time.Duration(c.rng.Int64N(int64(c.cfg.TTL)))).Truncate(time.Millisecond)
 }
 
-// leaseholder is a client with a lease.
+// leaseholder is a client with a lease, or with a session that does what a lease does: the keys
+// that it has locked are deleted when it ends.
 type leaseholder struct {
 	*client
-	prefix string // of its keys
-	lease  registry.LeaseID
-	ttl    time.Duration
+	prefix   string // of its keys
+	sessions bool
+	holder   history.Holder
+	ttl      time.Duration
 	// renewed is when it was last renewed for certain.
 	renewed time.Duration
 	at      int // server that is asked next
@@ -63,7 +66,7 @@ func (l *leaseholder) run(ctx context.Context) {
 }
 
 func (l *leaseholder) record(o history.Leased) {
-	o.Lease, o.TTL = l.lease, l.ttl
+	o.Holder, o.TTL = l.holder, l.ttl
 	l.rec.Append(o)
 }
 
@@ -79,26 +82,34 @@ func (l *leaseholder) grant(ctx context.Context) bool {
 	l.at = l.rng.IntN(len(l.servers))
 	s := l.nextServer()
 	o := history.Leased{Step: history.Grant}
-	o.Span = l.ask(ctx, s, "store", l.cfg.Patience, func(ctx context.Context) error {
-		granted, err := s.Store.GrantLease(ctx, 0, l.ttl)
-		if err != nil {
-			return err
-		}
-		l.lease = granted.ID
-		var t registry.Txn
-		for i := range keysPerLease {
-			key := fmt.Sprintf("%s%d", l.prefix, i)
-			o.Keys = append(o.Keys, key)
-			t.Then = append(t.Then, registry.Op{Put: &registry.PutRequest{
-				Space: registry.SpaceKV, Key: key, Value: []byte(l.value()), Lease: l.lease,
-			}})
-		}
-		_, err = s.Store.Txn(ctx, t)
-		return err
-	})
+	via, do := "store", func(ctx context.Context) error { return l.grantLease(ctx, s, &o) }
+	if l.sessions {
+		s, via = l.nearWith(overHTTP), "http"
+		do = func(ctx context.Context) error { return l.lockKeys(ctx, s, &o) }
+	}
+	o.Span = l.ask(ctx, s, via, l.cfg.Patience, do)
 	l.record(o)
 	l.renewed = o.Call
 	return o.Outcome == history.OK
+}
+
+// grantLease makes the lease, and its keys.
+func (l *leaseholder) grantLease(ctx context.Context, s *server, o *history.Leased) error {
+	granted, err := s.Store.GrantLease(ctx, 0, l.ttl)
+	if err != nil {
+		return err
+	}
+	l.holder.Lease = granted.ID
+	var t registry.Txn
+	for i := range keysPerLease {
+		key := fmt.Sprintf("%s%d", l.prefix, i)
+		o.Keys = append(o.Keys, key)
+		t.Then = append(t.Then, registry.Op{Put: &registry.PutRequest{
+			Space: registry.SpaceKV, Key: key, Value: []byte(l.value()), Lease: l.holder.Lease,
+		}})
+	}
+	_, err = s.Store.Txn(ctx, t)
+	return err
 }
 
 // keep renews the lease in thirds of its life until then, and looks now and then
@@ -123,16 +134,21 @@ func (l *leaseholder) keep(ctx context.Context, until time.Duration) bool {
 func (l *leaseholder) renew(ctx context.Context) (gone bool) {
 	for ctx.Err() == nil {
 		s := l.nextServer()
+		if l.sessions && !overHTTP(s) {
+			continue
+		}
 		o := history.Leased{Step: history.Renew}
 		via, do := "store", s.keepAlive
 		switch n := l.rng.IntN(100); {
+		case l.sessions:
+			via, do = "http", func(ctx context.Context, _ registry.LeaseID) error { return s.renewSession(ctx, l.holder.Session) }
 		case s.HTTP != "" && n < 30:
 			via, do = "http", s.keepAliveHTTP
 		case s.Etcd != nil && n < 60:
 			via, do = "etcd", s.keepAliveEtcd
 		}
 		o.Span = l.ask(ctx, s, via, l.ttl/6, func(ctx context.Context) error {
-			err := do(ctx, l.lease)
+			err := do(ctx, l.holder.Lease)
 			if errors.Is(err, registry.ErrLeaseNotFound) {
 				o.Gone, err = true, nil
 			}
@@ -177,7 +193,12 @@ func (l *leaseholder) abandon(ctx context.Context) {
 func (l *leaseholder) revoke(ctx context.Context) {
 	s := l.nextServer()
 	o := history.Leased{Step: history.Revoke}
-	o.Span = l.ask(ctx, s, "store", l.cfg.Patience, func(ctx context.Context) error { _, err := s.Store.RevokeLease(ctx, l.lease); return err })
+	via, do := "store", func(ctx context.Context) error { _, err := s.Store.RevokeLease(ctx, l.holder.Lease); return err }
+	if l.sessions {
+		s, via = l.nearWith(overHTTP), "http"
+		do = func(ctx context.Context) error { return s.destroySession(ctx, l.holder.Session) }
+	}
+	o.Span = l.ask(ctx, s, via, l.cfg.Patience, do)
 	l.record(o)
 }
 

@@ -23,6 +23,8 @@ type lock struct {
 	// mutex says that it is a Mutex of etcd's clients, a key prefix, rather than a key with a
 	// lock on it.
 	mutex bool
+	// sessions says that it is held by sessions, over HTTP, and not by leases.
+	sessions bool
 
 	mu   sync.Mutex
 	seen int64 // highest token
@@ -50,6 +52,11 @@ func (r *Running) beginLocks() {
 			locks = append(locks, &lock{key: fmt.Sprintf("mutex/%d", i), mutex: true})
 		}
 	}
+	if r.sessions() {
+		for i := range lockCount {
+			locks = append(locks, &lock{key: fmt.Sprintf("%s%d", sessionLockPrefix, i), sessions: true})
+		}
+	}
 	n := max(r.cfg.Clients, 2*len(locks))
 	for i := range n {
 		l := locks[i%len(locks)]
@@ -66,9 +73,11 @@ type contender struct {
 	*client
 	lock  *lock
 	mutex *etcdclient.Mutex // of a lock that is one
-	lease registry.LeaseID
-	ttl   time.Duration
-	token int64
+	// holder is what the lock is held with, delay its lock delay.
+	holder history.Holder
+	ttl    time.Duration
+	delay  time.Duration
+	token  int64
 	// until is up to when the lease lives for certain: its time to live from before it was
 	// last renewed.
 	until time.Duration
@@ -82,7 +91,7 @@ func (k *contender) run(ctx context.Context) {
 		return
 	}
 	if k.lock.mutex {
-		m, err := k.nearWith(overEtcd).Etcd.NewMutex(k.lock.key, k.lease)
+		m, err := k.nearWith(overEtcd).Etcd.NewMutex(k.lock.key, k.holder.Lease)
 		if err != nil {
 			k.revoke(ctx)
 			return
@@ -106,16 +115,19 @@ func (k *contender) run(ctx context.Context) {
 
 func (k *contender) grant(ctx context.Context) bool {
 	k.ttl = k.cfg.TTL
+	if k.lock.sessions {
+		return k.beginSession(ctx)
+	}
 	s := k.near()
 	return k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error {
 		l, err := s.Store.GrantLease(ctx, 0, k.ttl)
-		k.lease = l.ID
+		k.holder.Lease = l.ID
 		return err
 	}).Outcome == history.OK
 }
 
 func (k *contender) record(o history.Locked) {
-	o.Lock, o.Lease, o.TTL = k.lock.key, k.lease, k.ttl
+	o.Lock, o.Holder, o.TTL, o.Delay = k.lock.key, k.holder, k.ttl, k.delay
 	k.rec.Append(o)
 }
 
@@ -125,8 +137,14 @@ func (k *contender) acquire(ctx context.Context) bool {
 	for k.rec.Now() < k.until && ctx.Err() == nil {
 		o := history.Locked{Step: history.Acquire}
 		s, via, take := k.near(), "store", k.take
-		if k.mutex != nil {
+		switch {
+		case k.mutex != nil:
 			via, take = "etcd", k.takeMutex
+		case k.lock.sessions:
+			s, via, take = k.nearWith(overHTTP), "http", k.takeWithSession
+			if k.chance(50) {
+				via, take = "txn", k.takeInTxn
+			}
 		}
 		o.Span = k.ask(ctx, s, via, k.cfg.Patience, func(ctx context.Context) error { return take(ctx, s, &o) })
 		k.record(o)
@@ -148,7 +166,7 @@ func (k *contender) take(ctx context.Context, s *server, o *history.Locked) erro
 	res, err := s.Store.Txn(ctx, registry.Txn{
 		Compare: []registry.Compare{{Space: registry.SpaceKV, KeyRange: one.KeyRange, Target: registry.CompareLockHolder, Int: 0}},
 		Then: []registry.Op{
-			{Put: &registry.PutRequest{Space: registry.SpaceKV, Key: k.lock.key, Value: []byte(k.value()), Lock: registry.LockAcquire, Holder: k.lease}},
+			{Put: &registry.PutRequest{Space: registry.SpaceKV, Key: k.lock.key, Value: []byte(k.value()), Lock: registry.LockAcquire, Holder: k.holder.Lease}},
 			{Range: &one},
 		},
 		Else: []registry.Op{{Range: &one}},
@@ -160,8 +178,8 @@ func (k *contender) take(ctx context.Context, s *server, o *history.Locked) erro
 		return nil
 	}
 	found := res.Results[1].Range.KVs
-	if len(found) != 1 || found[0].Lock.Holder != k.lease {
-		return fmt.Errorf("lock %s was taken with lease %d, and is not held by it in the same step: %+v", k.lock.key, k.lease, found)
+	if len(found) != 1 || found[0].Lock.Holder != k.holder.Lease {
+		return fmt.Errorf("lock %s was taken with lease %d, and is not held by it in the same step: %+v", k.lock.key, k.holder.Lease, found)
 	}
 	o.Token, o.Count = found[0].ModRevision, found[0].Lock.Count
 	return nil
@@ -201,9 +219,14 @@ func (k *contender) hold(ctx context.Context) {
 // renew keeps the lease alive. It is false if that did not work.
 func (k *contender) renew(ctx context.Context) bool {
 	o := history.Locked{Step: history.Hold, Token: k.token}
-	s := k.near()
-	o.Span = k.ask(ctx, s, "store", k.ttl/4, func(ctx context.Context) error {
-		_, err := s.Store.KeepAlive(ctx, k.lease)
+	s, via := k.near(), "store"
+	do := func(ctx context.Context) error { return s.keepAlive(ctx, k.holder.Lease) }
+	if k.lock.sessions {
+		s, via = k.nearWith(overHTTP), "http"
+		do = func(ctx context.Context) error { return s.renewSession(ctx, k.holder.Session) }
+	}
+	o.Span = k.ask(ctx, s, via, k.ttl/4, func(ctx context.Context) error {
+		err := do(ctx)
 		if errors.Is(err, registry.ErrLeaseNotFound) {
 			o.Missed, err = true, nil
 		}
@@ -221,18 +244,24 @@ func (k *contender) renew(ctx context.Context) bool {
 func (k *contender) release(ctx context.Context) {
 	o := history.Locked{Step: history.Release, Token: k.token}
 	s := k.near()
-	if k.mutex != nil {
+	switch {
+	case k.mutex != nil:
 		o.Span = k.ask(ctx, s, "etcd", k.cfg.Patience, k.mutex.Unlock)
+		k.record(o)
+		return
+	case k.lock.sessions:
+		s = k.nearWith(overHTTP)
+		o.Span = k.ask(ctx, s, "http", k.cfg.Patience, func(ctx context.Context) error { return k.freeWithSession(ctx, s, &o) })
 		k.record(o)
 		return
 	}
 	o.Span = k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error {
 		res, err := s.Store.Txn(ctx, registry.Txn{
 			Compare: []registry.Compare{{
-				Space: registry.SpaceKV, KeyRange: registry.One(k.lock.key), Target: registry.CompareLockHolder, Int: int64(k.lease),
+				Space: registry.SpaceKV, KeyRange: registry.One(k.lock.key), Target: registry.CompareLockHolder, Int: int64(k.holder.Lease),
 			}},
 			Then: []registry.Op{{Put: &registry.PutRequest{
-				Space: registry.SpaceKV, Key: k.lock.key, Value: []byte(k.value()), Lock: registry.LockRelease, Holder: k.lease,
+				Space: registry.SpaceKV, Key: k.lock.key, Value: []byte(k.value()), Lock: registry.LockRelease, Holder: k.holder.Lease,
 			}}},
 		})
 		o.Missed = err == nil && !res.Succeeded
@@ -243,10 +272,14 @@ func (k *contender) release(ctx context.Context) {
 
 // revoke ends the lease, and with it whatever came of an attempt to take the lock.
 func (k *contender) revoke(ctx context.Context) {
+	if k.lock.sessions {
+		k.endSession(ctx)
+		return
+	}
 	o := history.Locked{Step: history.Release, Token: k.token}
 	s := k.near()
 	o.Span = k.ask(ctx, s, "store", k.cfg.Patience, func(ctx context.Context) error {
-		_, err := s.Store.RevokeLease(ctx, k.lease)
+		_, err := s.Store.RevokeLease(ctx, k.holder.Lease)
 		if errors.Is(err, registry.ErrLeaseNotFound) {
 			o.Missed, err = true, nil
 		}

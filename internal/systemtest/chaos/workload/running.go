@@ -58,9 +58,18 @@ func Start(ctx context.Context, cfg Config, endpoints []Endpoint, rec *history.R
 	if cfg.polls() && slices.ContainsFunc(r.servers, overHTTP) {
 		plan.Workloads = append(plan.Workloads, "polls")
 	}
+	if r.sessions() {
+		plan.Workloads = append(plan.Workloads, "sessions")
+	}
 	rec.Append(plan)
 	r.writing, r.endWriting = context.WithCancel(ctx)
 	r.following, r.endFollowing = context.WithCancel(ctx)
+	if r.sessions() {
+		if err := r.newClient().registerHost(ctx); err != nil {
+			r.Stop()
+			return nil, err
+		}
+	}
 	for _, k := range cfg.Kinds {
 		if err := r.begin(k); err != nil {
 			r.Stop()

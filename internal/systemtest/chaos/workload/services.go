@@ -79,7 +79,7 @@ func (c *client) establish(ctx context.Context, n int) error {
 func (c *client) establishLeased(ctx context.Context) error {
 	k := &leaseholder{client: c.newClient(), ttl: c.ttl(), prefix: leasePrefix + "service/"}
 	i := instanceOf(serviceCount, 0)
-	for !k.grant(ctx) || c.register(ctx, i, k.lease, false) != history.OK {
+	for !k.grant(ctx) || c.register(ctx, i, k.holder.Lease, false) != history.OK {
 		if !sleep(ctx, 100*time.Millisecond) {
 			return fmt.Errorf("%s could not be registered with a lease within %v", i.id, setupTime)
 		}
