@@ -20,7 +20,11 @@ func (r *Report) count(e *evidence) {
 		c.add("pulse "+e.Pulsed[i].Node, &e.Pulsed[i].Span)
 	}
 	for i := range e.Polled {
-		c.add("blocking query", &e.Polled[i].Span)
+		kind := "blocking query"
+		if of := e.Polled[i].Of; of != history.OneKey {
+			kind += ", " + string(of)
+		}
+		c.add(kind, &e.Polled[i].Span)
 	}
 	for i := range e.Leased {
 		if o := &e.Leased[i]; o.Step != history.Abandon {

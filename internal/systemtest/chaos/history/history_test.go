@@ -24,7 +24,7 @@ func everything() History {
 		KV:         []KV{{Span: span(1), Group: "g/", Mode: Stale, If: []Cond{{"k", 3}}, Set: []Write{{Key: "k", Value: "v"}, {Key: "l", Delete: true}}, Missed: true, Got: []Cell{{"k", "w\x00\n", 4}}, Rev: 5, Age: time.Second}},
 		Added:      []Added{{Span: span(2), Key: "a", Rev: 7}, {Span: span(3), Key: "b"}},
 		Listed:     []Listed{{Node: "n1", Prefix: "p", Rev: 9, Cells: []Cell{{Key: "k", Rev: 2}}, Last: true, Err: "e"}},
-		Polled:     []Polled{{Span: span(4), Key: "k", Index: 1 << 63, Got: 4, Cell: Cell{"k", "v", 4}, Cut: true, Closing: true}},
+		Polled:     []Polled{{Span: span(4), Of: ServiceHealth, Key: "k", Index: 1 << 63, Wait: 5, Got: 4, Cells: []Cell{{"k", "v", 4}}, Instances: []Seen{{"i", true}}, Cut: true, Closing: true}},
 		Streamed:   []Streamed{{Client: 1, Node: "n1", At: 5, Step: Delivered, Space: registry.SpaceCatalog, Start: "a", End: "\x00", From: 3, Count: 4, Rev: 5, Changes: []Change{{"k", true, "v", 1, 2, 3, 4}}, Synced: 6, Err: "e"}},
 		Leased:     []Leased{{Span: span(5), Step: Grant, Holder: Holder{Lease: -1 << 63, Session: "s"}, TTL: time.Second, Keys: []string{"k"}, Found: 1, Gone: true}},
 		Locked:     []Locked{{Span: span(6), Step: Acquire, Lock: "l", Holder: Holder{Lease: 7, Session: "s"}, TTL: time.Second, Delay: 2, Missed: true, Token: 8, Count: 9}},

@@ -87,21 +87,3 @@ type Listed struct {
 	// Err says why there is no (more of the) listing. It is then the last.
 	Err string `json:"err,omitempty"`
 }
-
-// Polled is one blocking query of the HTTP door for one key.
-type Polled struct {
-	Line
-	Span
-	Key string `json:"key"`
-	// Index is the index that the client had; the query waits for a higher one.
-	Index uint64 `json:"index"`
-	// Got is the index of the answer.
-	Got uint64 `json:"got,omitempty"`
-	// Cell is the key as answered.
-	Cell Cell `json:"cell"`
-	// Cut says that the client ended the wait itself, when all writing had ended and the
-	// server had had everything for a while.
-	Cut bool `json:"cut,omitempty"`
-	// Closing marks a query that did not wait, made when all writing had ended.
-	Closing bool `json:"closing,omitempty"`
-}

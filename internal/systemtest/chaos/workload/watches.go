@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"herald/registry"
@@ -33,17 +34,15 @@ func (r *Running) beginWatches() {
 	for _, w := range all {
 		r.follow(func(ctx context.Context, c *client) { (&watcher{client: c, watching: w}).run(ctx) })
 	}
-	if r.cfg.polls() {
-		r.follow(pollClient)
-		r.follow(pollClient)
+	if r.cfg.polls() && slices.ContainsFunc(r.servers, overHTTP) {
+		for range pollClients {
+			r.follow(pollClient)
+		}
 	}
 	if r.cfg.Compact > 0 {
 		r.write(1, compactClient)
 	}
 }
-
-// polls reports whether there are registers for blocking queries to follow.
-func (c *Config) polls() bool { return c.runs(Watches) && c.runs(KV) }
 
 // historyKept is how many revisions a compaction leaves.
 const historyKept = 150

@@ -1,0 +1,117 @@
+package check
+
+import (
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+
+	"herald/internal/systemtest/chaos/history"
+	"herald/registry"
+)
+
+// past is what every key of the kv space was at every revision up to dense, which is 0 if that is
+// not known.
+type past struct {
+	dense   int64
+	keys    []string // all that ever were, sorted
+	changes map[string][]history.Change
+}
+
+// past is what those say who watched everything: others leave out a part of a commit.
+func (e *evidence) past() past {
+	all := slices.DeleteFunc(e.streams(), func(s *stream) bool {
+		return s.begun.Space != registry.SpaceKV || s.begun.Range() != registry.All()
+	})
+	p := past{changes: map[string][]history.Change{}}
+	t := newTruths(&Verdict{}, all)[registry.SpaceKV]
+	if t == nil {
+		return p
+	}
+	p.dense = t.dense
+	for _, rev := range t.between(firstRevision, t.dense) {
+		for key, c := range t.commits[rev] {
+			p.changes[key] = append(p.changes[key], c.Change)
+		}
+	}
+	p.keys = slices.Sorted(maps.Keys(p.changes))
+	return p
+}
+
+// at is what there was of a key or prefix at a revision, and when that had last changed; 0 if
+// it never had.
+func (p *past) at(t thing, rev int64) (changed int64, cells []history.Cell) {
+	first, _ := slices.BinarySearch(p.keys, t.key)
+	for _, key := range p.keys[first:] {
+		if !strings.HasPrefix(key, t.key) {
+			break
+		}
+		if !t.has(key) {
+			continue
+		}
+		all := p.changes[key]
+		n := sort.Search(len(all), func(i int) bool { return all[i].Mod > rev })
+		if n == 0 {
+			continue
+		}
+		last := &all[n-1]
+		changed = max(changed, last.Mod)
+		if !last.Delete {
+			cells = append(cells, history.Cell{Key: key, Value: last.Value, Rev: last.Mod})
+		}
+	}
+	return changed, cells
+}
+
+// things are those that are asked for, by what touches them.
+type things struct {
+	keys     map[string]thing
+	prefixes []thing
+	services []thing
+}
+
+func (e *evidence) things() things {
+	all := things{keys: map[string]thing{}}
+	seen := map[thing]bool{}
+	for i := range e.Polled {
+		t := thingOf(&e.Polled[i])
+		if seen[t] {
+			continue
+		}
+		seen[t] = true
+		switch t.of {
+		case history.OneKey:
+			all.keys[t.key] = t
+		case history.KeyPrefix:
+			all.prefixes = append(all.prefixes, t)
+		case history.ServiceHealth:
+			all.services = append(all.services, t)
+		}
+	}
+	slices.SortFunc(all.prefixes, func(a, b thing) int { return strings.Compare(a.key, b.key) })
+	return all
+}
+
+// touchedBy are the things that a change of a key belongs to. Those of the catalog's keys that
+// belong to a service have the names of its nodes, which begin with its own.
+func (a *things) touchedBy(space registry.Space, key string) (touched []thing) {
+	switch space {
+	case registry.SpaceKV:
+		if t, ok := a.keys[key]; ok {
+			touched = append(touched, t)
+		}
+		// The prefixes of registers hold no others: the one that may hold a key is the last
+		// that is not after it.
+		n := sort.Search(len(a.prefixes), func(i int) bool { return a.prefixes[i].key > key })
+		if n > 0 && a.prefixes[n-1].has(key) {
+			touched = append(touched, a.prefixes[n-1])
+		}
+	case registry.SpaceCatalog:
+		for _, t := range a.services {
+			if strings.Contains(key, "\x00"+t.key+"-") {
+				touched = append(touched, t)
+			}
+		}
+	}
+	return touched
+}
