@@ -82,7 +82,14 @@ func (s *surface) catalogWait(q *request, topic catalog.Topic) (answer, readOpti
 	if x, age, err = s.fresh(q.r.Context(), o.mode); err != nil {
 		return answer{}, o, err
 	}
-	return answer{x, topicIndex(x, topic), age}, o, nil
+	revision = topicIndex(x, topic)
+	if o.index <= index(x.Revision()) {
+		// Nothing has changed since the client's index, which may be of another server: one
+		// that has not seen the topic's last change says a later revision of it. To go back
+		// to ours would have the client begin anew.
+		revision = max(revision, o.index)
+	}
+	return answer{x, revision, age}, o, nil
 }
 
 func topicIndex(x *catalog.Index, topic catalog.Topic) uint64 {

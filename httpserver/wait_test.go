@@ -56,6 +56,26 @@ func TestWaitEndsWithTheSameAnswer(t *testing.T) {
 	}
 }
 
+// A server that was started lately may say a higher index of what has not changed for long than
+// one that saw the change. A client that goes from that one to this is not sent back.
+func TestWaitKeepsTheIndexOfAnotherServer(t *testing.T) {
+	for _, path := range []string{"/v1/health/service/web?wait=10s", "/v1/catalog/service/none?wait=10s", "/v1/catalog/services?wait=10s"} {
+		synctest.Test(t, func(t *testing.T) {
+			handler := bubble(t)
+			handler("PUT", "/v1/catalog/register", `{"Node":"n","Address":"a","Service":{"Service":"web"}}`)
+			handler("PUT", "/v1/catalog/register", `{"Node":"m","Address":"b"}`)
+			own := handler("GET", path, "").Header.Get(api.HeaderIndex)
+			other := handler("GET", "/v1/catalog/nodes", "").Header.Get(api.HeaderIndex)
+			if own == other {
+				t.Fatalf("%s: index %s, as that of the nodes, which changed later", path, own)
+			}
+			if a := handler("GET", path+"&index="+other, ""); a.Header.Get(api.HeaderIndex) != other {
+				t.Errorf("%s: asked with index %s, answered with %s", path, other, a.Header.Get(api.HeaderIndex))
+			}
+		})
+	}
+}
+
 func TestClientThatLeavesEndsItsQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, router := bubbleSurface(t)
