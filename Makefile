@@ -54,7 +54,7 @@ static: ## bin/herald, and proof that it needs no shared library
 vet: ## go vet, the end-to-end tests included
 	$(GO) vet ./...
 	$(GO) vet -tags "e2e lab" ./internal/systemtest/...
-	$(GO) vet -tags "chaos bug_stale_read bug_lost_write bug_lease_early bug_lock_twice bug_watch_drop" ./raftstore ./registry/mvcc ./registry/watch
+	$(GO) vet -tags "chaos bug_stale_read bug_lost_write bug_lease_early bug_lock_twice bug_watch_drop bug_session_twice bug_lock_delay bug_txn_blind bug_wake_late bug_health_sleep" ./raftstore ./registry/mvcc ./registry/watch ./registry/session ./registry/catalog ./httpserver
 	$(GO) vet -tags bug_watch_dup ./registry/watch
 	@for m in $(MODULES); do echo "$$m"; (cd $$m && $(GO) vet ./...) || exit 1; done
 

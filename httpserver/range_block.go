@@ -21,7 +21,7 @@ func (s *surface) rangeBlock(q *request, o *readOptions, read func(context.Conte
 	}
 	defer stop()
 	for {
-		if changed, err := s.rangeChanged(ctx, q, space, keys, res.Revision+1); err != nil || !changed {
+		if changed, err := s.rangeChanged(ctx, q, space, keys, res.Revision+1+bugWakeLate); err != nil || !changed {
 			return res, idx, err
 		}
 		res, idx, err = read(q.r.Context())

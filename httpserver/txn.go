@@ -65,7 +65,11 @@ func (s *surface) txn(q *request) error {
 		}
 		var done registry.TxnResult
 		if writes {
-			done, err = s.store.Txn(ctx, registry.Txn{Compare: t.compares(), Then: t.ops})
+			compares := t.compares()
+			if bugTxnBlind {
+				compares = nil
+			}
+			done, err = s.store.Txn(ctx, registry.Txn{Compare: compares, Then: t.ops})
 			if err != nil {
 				return err
 			}

@@ -319,6 +319,8 @@ func (b *builder) settleService(s *serviceEdit) {
 			b.absent[0] = true
 		}
 	}
-	b.raise(Topic{KindService, s.key})
+	if !bugHealthSleep || b.clock%2 == 0 {
+		b.raise(Topic{KindService, s.key})
+	}
 	s.touched, s.flips = false, nil
 }

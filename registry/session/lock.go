@@ -74,11 +74,15 @@ func (s *Sessions) acquire(r *record, put *registry.PutRequest, mark registry.Ke
 	held := func(by registry.LeaseID) registry.Compare {
 		return registry.Compare{Space: put.Space, KeyRange: key, Target: registry.CompareLockHolder, Int: int64(by)}
 	}
+	free = append([]registry.Compare{held(0)}, free...)
+	if bugSessionTwice {
+		free = free[1:]
+	}
 	return registry.Txn{
 		Compare: []registry.Compare{held(put.Holder)},
 		Then:    slices.Concat(first, []registry.Op{{Put: put}}),
 		Else: []registry.Op{{Txn: &registry.Txn{
-			Compare: append([]registry.Compare{held(0)}, free...),
+			Compare: free,
 			Then:    slices.Concat(first, r.take(put, mark)),
 			Else: []registry.Op{
 				{Range: &registry.RangeRequest{Space: put.Space, KeyRange: key, KeysOnly: true}},
@@ -93,9 +97,13 @@ func (r *record) take(put *registry.PutRequest, mark registry.KeyRange) []regist
 	if r.LockDelay == 0 {
 		return []registry.Op{{Put: put}, {Delete: &registry.DeleteRequest{Space: registry.SpaceSession, KeyRange: mark}}}
 	}
+	after := put.Holder
+	if bugLockDelay {
+		after = 0
+	}
 	return []registry.Op{
 		{Put: put},
-		{Grant: &registry.GrantRequest{ID: r.marks, TTL: r.LockDelay, After: put.Holder, IfAbsent: true}},
+		{Grant: &registry.GrantRequest{ID: r.marks, TTL: r.LockDelay, After: after, IfAbsent: true}},
 		{Put: &registry.PutRequest{Space: registry.SpaceSession, Key: mark.Start, Value: []byte(r.ID), Lease: r.marks, IfChanged: true}},
 	}
 }

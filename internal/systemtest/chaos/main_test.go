@@ -20,7 +20,7 @@ import (
 // faults and workloads that exist, and each such file to have its bug in the table.
 func TestBugsAreWhatTheySay(t *testing.T) {
 	planted := map[string]bool{}
-	for _, dir := range []string{"raftstore", "registry/mvcc", "registry/watch"} {
+	for _, dir := range []string{"raftstore", "registry/mvcc", "registry/watch", "registry/session", "registry/catalog", "httpserver"} {
 		files, err := filepath.Glob(filepath.Join("../../..", dir, "bug_*.go"))
 		if err != nil {
 			t.Fatal(err)

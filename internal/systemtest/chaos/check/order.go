@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -43,6 +44,15 @@ func newWatermark(points []point) watermark {
 		}
 	}
 	return w
+}
+
+// above is the first to be over of the operations with a revision above rev; nil if there was none.
+func (w watermark) above(rev int64) *point {
+	i := sort.Search(len(w.points), func(i int) bool { return w.points[i].rev > rev })
+	if i == len(w.points) {
+		return nil
+	}
+	return &w.points[i]
 }
 
 // before is the operation with the highest revision of those that were over before t; nil if

@@ -142,6 +142,8 @@ func (p *polled) judge(o, was *history.Polled) {
 		p.v.add(violation(fmt.Sprintf("the index of %v went back from %d to %d", t, o.Index, o.Got), *o))
 	case o.Got == o.Index:
 		p.unchanged(o, t)
+	case o.Index > 0 && o.Return-o.Call >= o.Wait:
+		p.late(o, t)
 	}
 	if before := p.told[t].before(o.Call); before != nil && uint64(before.rev) > o.Got {
 		p.v.add(violation(fmt.Sprintf("the index of %v went back from %d to %d", t, before.rev, o.Got), before.rec, *o))
@@ -169,6 +171,24 @@ func (p *polled) unchanged(o *history.Polled, t thing) {
 		p.v.add(violation(fmt.Sprintf("a query for %v slept through a change: server %s had index %d of it, and answered %v after that with %d", t, o.Node, seen.rev, o.Return-seen.ret, o.Got), seen.rec, *o))
 	}
 }
+
+// late judges an answer that came when the wait was over and has news all the same: its server may
+// have had it only then, or have had no leader to ask how fresh it is.
+func (p *polled) late(o *history.Polled, t thing) {
+	seen := p.shown[place{o.Node, t}].above(int64(o.Index))
+	if seen == nil {
+		return
+	}
+	slept := span{max(seen.ret, o.Call), o.Return}
+	if slept.to-slept.from > wakeSlack && !slices.ContainsFunc(p.Faults, func(f history.Fault) bool {
+		return !slices.Contains(smallFaults, f.Kind) && f.From <= slept.to && f.Until >= slept.from
+	}) {
+		p.v.add(violation(fmt.Sprintf("a query for %v slept through a change: server %s had index %d of it, and it was told %v after that", t, o.Node, seen.rev, slept.to-slept.from), seen.rec, *o))
+	}
+}
+
+// smallFaults leave every server able to answer.
+var smallFaults = []string{"clock-jump", "clock-drift", "transfer", "compact", "snapshot"}
 
 // stopped reports whether a server was ended in order meanwhile: it answers whoever waits.
 func (p *polled) stopped(o *history.Polled) bool {

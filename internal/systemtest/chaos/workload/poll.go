@@ -25,6 +25,8 @@ const (
 	pollClients = 5
 	// idlePrefix is where nobody writes.
 	idlePrefix = "idle/"
+	// idleService is one that nobody registers.
+	idleService = "idle"
 )
 
 // polls reports whether there is anything for blocking queries to follow.
@@ -48,7 +50,9 @@ func (c *client) anything() followed {
 		return followed{of: history.KeyPrefix, key: group}
 	case n < 65:
 		return followed{of: history.KeyPrefix, key: idlePrefix}
-	case n < 75 && c.sessions():
+	case n < 70 && c.cfg.runs(Services):
+		return followed{of: history.ServiceHealth, key: idleService}
+	case n < 80 && c.sessions():
 		// Whoever waits for a lock follows its key.
 		return followed{key: fmt.Sprintf("%s%d", sessionLockPrefix, c.rng.IntN(lockCount)), moves: true}
 	}

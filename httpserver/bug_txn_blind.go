@@ -1,0 +1,5 @@
+//go:build bug_txn_blind
+
+package httpserver
+
+const bugTxnBlind = true

@@ -1,0 +1,5 @@
+//go:build bug_wake_late
+
+package httpserver
+
+const bugWakeLate = 16

@@ -1,0 +1,5 @@
+//go:build bug_health_sleep
+
+package catalog
+
+const bugHealthSleep = true

@@ -1,0 +1,5 @@
+//go:build bug_lock_delay
+
+package session
+
+const bugLockDelay = true

@@ -1,0 +1,5 @@
+//go:build bug_session_twice
+
+package session
+
+const bugSessionTwice = true
