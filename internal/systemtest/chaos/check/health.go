@@ -2,6 +2,8 @@ package check
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"herald/internal/systemtest/chaos/history"
 )
@@ -55,6 +57,29 @@ func (p *polled) health(o *history.Polled) {
 	}
 }
 
+// roused reports whether a service's index rose on a server without a change of the service; was is
+// the answer that the client had before. The indexes of one start of a server can be compared, and
+// those of two cannot.
+func (p *polled) roused(o, was *history.Polled) bool {
+	if p.catalog == nil || was.Outcome != history.OK || thingOf(was) != thingOf(o) || was.Got != o.Index ||
+		o.Index == 0 || was.Node != o.Node || was.Life == 0 || was.Life != o.Life {
+		return false
+	}
+	between := p.catalog.between(int64(o.Index)+1, int64(o.Got))
+	if uint64(len(between)) != o.Got-o.Index {
+		return false // what happened is not known
+	}
+	p.followed++
+	return !slices.ContainsFunc(between, func(rev int64) bool {
+		for key := range p.catalog.commits[rev] {
+			if thingOf(o).owns(key) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // possible are the states that an instance may be seen in during a time, and the last change that
 // is certain to have come before. The changes are those of one client, one after the other; one
 // of unknown outcome may take effect at any time after it was sent.
@@ -77,4 +102,10 @@ func possible(changes []*history.Registered, s span) (last *history.Registered, 
 		}
 	}
 	return last, can
+}
+
+// owns reports whether a key of the catalog belongs to a service. Such keys have the names of its
+// nodes, which begin with its own.
+func (t thing) owns(key string) bool {
+	return t.of == history.ServiceHealth && strings.Contains(key, "\x00"+t.key+"-")
 }

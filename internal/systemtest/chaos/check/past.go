@@ -18,13 +18,18 @@ type past struct {
 	changes map[string][]history.Change
 }
 
-// past is what those say who watched everything: others leave out a part of a commit.
-func (e *evidence) past() past {
+// watchedWhole is what happened to a space as those say who watched all of it: others leave out a
+// part of a commit. It is nil if there was nobody.
+func (e *evidence) watchedWhole(space registry.Space) *truth {
 	all := slices.DeleteFunc(e.streams(), func(s *stream) bool {
-		return s.begun.Space != registry.SpaceKV || s.begun.Range() != registry.All()
+		return s.begun.Space != space || s.begun.Range() != registry.All()
 	})
+	return newTruths(&Verdict{}, all)[space]
+}
+
+func (e *evidence) past() past {
 	p := past{changes: map[string][]history.Change{}}
-	t := newTruths(&Verdict{}, all)[registry.SpaceKV]
+	t := e.watchedWhole(registry.SpaceKV)
 	if t == nil {
 		return p
 	}
@@ -92,8 +97,7 @@ func (e *evidence) things() things {
 	return all
 }
 
-// touchedBy are the things that a change of a key belongs to. Those of the catalog's keys that
-// belong to a service have the names of its nodes, which begin with its own.
+// touchedBy are the things that a change of a key belongs to.
 func (a *things) touchedBy(space registry.Space, key string) (touched []thing) {
 	switch space {
 	case registry.SpaceKV:
@@ -108,7 +112,7 @@ func (a *things) touchedBy(space registry.Space, key string) (touched []thing) {
 		}
 	case registry.SpaceCatalog:
 		for _, t := range a.services {
-			if strings.Contains(key, "\x00"+t.key+"-") {
+			if t.owns(key) {
 				touched = append(touched, t)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"herald/internal/systemtest/chaos/history"
+	"herald/registry"
 )
 
 // wakeSlack is how much later than a server was seen to have a change those who wait for it there
@@ -20,7 +21,7 @@ const wakeSlack = 2 * time.Second
 // before the question; no change is slept through; and nobody is woken by nothing.
 func (e *evidence) polls() Verdict {
 	v := Verdict{Of: "blocking queries answered"}
-	p := &polled{evidence: e, v: &v, writes: e.lastWrites(), past: e.past(), same: map[answered]*history.Polled{}}
+	p := &polled{evidence: e, v: &v, writes: e.lastWrites(), past: e.past(), catalog: e.watchedWhole(registry.SpaceCatalog), same: map[answered]*history.Polled{}}
 	p.collect()
 	last := map[int]*history.Polled{} // the query of each client before
 	for i := range e.Polled {
@@ -31,8 +32,8 @@ func (e *evidence) polls() Verdict {
 	if slices.Contains(e.Plan.Workloads, "services") && p.count[history.ServiceHealth] == 0 {
 		v.Undecided = append(v.Undecided, "no query for the health of a service was answered")
 	}
-	v.note("answers about keys %d, prefixes %d, services %d; %d waits ended with nothing new; %d answers compared with what there was at their index",
-		p.count[history.OneKey], p.count[history.KeyPrefix], p.count[history.ServiceHealth], p.quiet, p.compared)
+	v.note("answers about keys %d, prefixes %d, services %d; %d waits ended with nothing new; %d answers compared with what there was at their index, and %d rises of a service's index with what had changed",
+		p.count[history.OneKey], p.count[history.KeyPrefix], p.count[history.ServiceHealth], p.quiet, p.compared, p.followed)
 	return v
 }
 
@@ -69,14 +70,18 @@ type polled struct {
 	v      *Verdict
 	writes map[string]watermark // acknowledged, by register
 	past   past
-	told   map[thing]watermark // answers, of keys and prefixes
-	shown  map[place]watermark // what each server was seen to have
-	same   map[answered]*history.Polled
+	// catalog is nil if nobody watched all of it.
+	catalog *truth
+	told    map[thing]watermark // answers, of keys and prefixes
+	shown   map[place]watermark // what each server was seen to have
+	same    map[answered]*history.Polled
 	// changes are those of each service's instances, by their ids.
 	changes map[string]map[string][]*history.Registered
 
-	count           map[history.Watched]int
-	quiet, compared int
+	count map[history.Watched]int
+	// quiet waits ended with nothing new; compared answers were held against the past, and
+	// followed ones against what had happened to their service.
+	quiet, compared, followed int
 }
 
 // collect gathers what answers are held against.
@@ -142,6 +147,8 @@ func (p *polled) judge(o, was *history.Polled) {
 		p.v.add(violation(fmt.Sprintf("the index of %v went back from %d to %d", t, o.Index, o.Got), *o))
 	case o.Got == o.Index:
 		p.unchanged(o, t)
+	case o.Of == history.ServiceHealth && was != nil && p.roused(o, was):
+		p.v.add(violation(fmt.Sprintf("a query for %v was woken by nothing: its index went from %d to %d, and nothing of it changed between", t, o.Index, o.Got), *was, *o))
 	case o.Index > 0 && o.Return-o.Call >= o.Wait:
 		p.late(o, t)
 	}
