@@ -12,17 +12,18 @@ type Kind string
 
 // The workloads.
 const (
-	// KV reads, writes and compares registers, over HTTP, etcd's API and the Go contract.
+	// KV reads, writes and compares registers, over HTTP and its transactions, etcd's API and
+	// the Go contract.
 	KV Kind = "kv"
 	// Acks writes keys once each and counts on them.
 	Acks Kind = "acks"
-	// Watches follows prefixes, over watches and blocking queries, while history is
-	// compacted. It needs somebody to write: KV, Acks or both.
+	// Watches follows prefixes over watches, and keys, prefixes and services over blocking
+	// queries, while history is compacted. It needs somebody to write: KV, Acks or both.
 	Watches Kind = "watches"
-	// Locks takes locks by lease, those of the HTTP API and mutexes of etcd's clients, and writes
-	// to what they guard.
+	// Locks takes locks, by leases, sessions of the HTTP API and mutexes of etcd's clients, and
+	// writes to what they guard.
 	Locks Kind = "locks"
-	// Leases keeps leases alive, or lets them die.
+	// Leases keeps leases and sessions alive, or lets them die.
 	Leases Kind = "leases"
 	// Services registers services over HTTP and asks for them over DNS.
 	Services Kind = "services"
