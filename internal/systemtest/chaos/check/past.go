@@ -10,11 +10,13 @@ import (
 	"herald/registry"
 )
 
-// past is what every key of the kv space was at every revision up to dense, which is 0 if that is
-// not known.
+// past is what every key of the kv space was, as far as that is known: those who watch miss
+// revisions that are compacted before they come to them.
 type past struct {
-	dense   int64
-	keys    []string // all that ever were, sorted
+	known *truth // nil if nobody watched everything
+	// starts are, for each of the known revisions, where those without a gap before it begin.
+	starts  []int64
+	keys    []string // all that are known to have been, sorted
 	changes map[string][]history.Change
 }
 
@@ -28,14 +30,16 @@ func (e *evidence) watchedWhole(space registry.Space) *truth {
 }
 
 func (e *evidence) past() past {
-	p := past{changes: map[string][]history.Change{}}
-	t := e.watchedWhole(registry.SpaceKV)
-	if t == nil {
+	p := past{known: e.watchedWhole(registry.SpaceKV), changes: map[string][]history.Change{}}
+	if p.known == nil {
 		return p
 	}
-	p.dense = t.dense
-	for _, rev := range t.between(firstRevision, t.dense) {
-		for key, c := range t.commits[rev] {
+	for i, rev := range p.known.revs {
+		p.starts = append(p.starts, rev)
+		if i > 0 && p.known.revs[i-1] == rev-1 {
+			p.starts[i] = p.starts[i-1]
+		}
+		for key, c := range p.known.commits[rev] {
 			p.changes[key] = append(p.changes[key], c.Change)
 		}
 	}
@@ -43,9 +47,22 @@ func (e *evidence) past() past {
 	return p
 }
 
-// at is what there was of a key or prefix at a revision, and when that had last changed; 0 if
-// it never had.
-func (p *past) at(t thing, rev int64) (changed int64, cells []history.Cell) {
+// since is the first revision from which on all up to rev are known; above rev if it is not.
+func (p *past) since(rev int64) int64 {
+	if p.known == nil {
+		return rev + 1
+	}
+	i, ok := slices.BinarySearch(p.known.revs, rev)
+	if !ok {
+		return rev + 1
+	}
+	return p.starts[i]
+}
+
+// at is what there was of a key or prefix at a revision: the keys of which that is known for
+// certain, since they changed at or after the revision since, absent ones with Rev 0; and when
+// any was last known to have changed, 0 for never.
+func (p *past) at(t thing, since, rev int64) (changed int64, cells []history.Cell) {
 	first, _ := slices.BinarySearch(p.keys, t.key)
 	for _, key := range p.keys[first:] {
 		if !strings.HasPrefix(key, t.key) {
@@ -56,14 +73,16 @@ func (p *past) at(t thing, rev int64) (changed int64, cells []history.Cell) {
 		}
 		all := p.changes[key]
 		n := sort.Search(len(all), func(i int) bool { return all[i].Mod > rev })
-		if n == 0 {
+		if n == 0 || all[n-1].Mod < since {
 			continue
 		}
 		last := &all[n-1]
 		changed = max(changed, last.Mod)
+		cell := history.Cell{Key: key}
 		if !last.Delete {
-			cells = append(cells, history.Cell{Key: key, Value: last.Value, Rev: last.Mod})
+			cell.Value, cell.Rev = last.Value, last.Mod
 		}
+		cells = append(cells, cell)
 	}
 	return changed, cells
 }

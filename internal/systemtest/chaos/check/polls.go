@@ -234,28 +234,40 @@ func (p *polled) keys(o *history.Polled, t thing) {
 			p.v.add(violation(fmt.Sprintf("an answer of index %d has %s", o.Got, cellText(c)), *o))
 		}
 	}
-	if o.Got > math.MaxInt64 || int64(o.Got) > p.past.dense {
+	p.compare(o, t)
+}
+
+// compare holds an answer against what is known of the past.
+func (p *polled) compare(o *history.Polled, t thing) {
+	if o.Got > math.MaxInt64 {
+		return
+	}
+	rev := int64(o.Got)
+	since := p.past.since(rev)
+	if since > rev && rev >= firstRevision {
 		return
 	}
 	p.compared++
-	changed, want := p.past.at(t, int64(o.Got))
-	switch {
-	case !slices.Equal(o.Cells, want):
-		p.v.add(violation(fmt.Sprintf("an answer about %v has %s, and at its index %d there was %s", t, cellsText(o.Cells), o.Got, cellsText(want)), *o))
-	case max(changed, firstRevision-1) != int64(o.Got):
-		p.v.add(violation(fmt.Sprintf("an answer about %v has index %d, and the last change up to it was at %d", t, o.Got, changed), *o))
+	changed, want := p.past.at(t, since, rev)
+	for _, w := range want {
+		i := slices.IndexFunc(o.Cells, func(c history.Cell) bool { return c.Key == w.Key })
+		is := history.Cell{Key: w.Key}
+		if i >= 0 {
+			is = o.Cells[i]
+		}
+		if is != w {
+			p.v.add(violation(fmt.Sprintf("an answer about %v has %s, and at its index %d that was %s", t, cellText(is), o.Got, cellText(w)), *o))
+		}
 	}
-}
-
-func cellsText(cells []history.Cell) string {
-	if len(cells) == 0 {
-		return "nothing"
+	for _, c := range o.Cells {
+		// Of what was written before that nothing is known.
+		if c.Rev >= since && !slices.ContainsFunc(want, func(w history.Cell) bool { return w.Key == c.Key }) {
+			p.v.add(violation(fmt.Sprintf("an answer about %v has %s, and the key was not written so then", t, cellText(c)), *o))
+		}
 	}
-	var texts []string
-	for _, c := range cells {
-		texts = append(texts, cellText(c))
+	if changed != rev && rev >= firstRevision {
+		p.v.add(violation(fmt.Sprintf("an answer about %v has index %d, and nothing of it changed then", t, o.Got), *o))
 	}
-	return strings.Join(texts, ", ")
 }
 
 // has reports whether a key of the kv space belongs to a thing.
