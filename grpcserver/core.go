@@ -19,6 +19,8 @@ type core struct {
 	version  string            // Herald's own
 	tempDir  string            // as plugin.Host has it
 	log      *slog.Logger
+	// requestBytes is how large a write may be, see checkSize.
+	requestBytes int
 
 	leaders      *leaderWatch
 	calls        *callMetrics
@@ -38,6 +40,8 @@ type core struct {
 func newCore(config Config, h *plugin.Host) *core {
 	c := &core{
 		config: config, store: h.Store, cluster: h.Cluster, operator: h.Operator, version: h.Version, tempDir: h.TempDir, log: h.Log,
+		requestBytes: maxRequestBytes(h.Store),
+
 		leaders: newLeaderWatch(h.Cluster),
 		calls:   newCallMetrics(h.Metrics),
 		alarms:  newAlarms(h.Store),

@@ -17,6 +17,9 @@ func (s *kvService) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (
 	if err := s.alarms.refuseChange(); err != nil {
 		return nil, err
 	}
+	if err := s.checkSize(r); err != nil {
+		return nil, err
+	}
 	res, err := registry.Delete(ctx, s.store, deleteRequest(r))
 	if err != nil {
 		return nil, err

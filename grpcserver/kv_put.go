@@ -17,6 +17,11 @@ func (s *kvService) answerPut(ctx context.Context, r *pb.PutRequest) (*putAnswer
 	if err := s.alarms.refuseGrowth(); err != nil {
 		return nil, err
 	}
+	if len(r.Key)+len(r.Value)+putBytes > s.requestBytes { // which costs less than to measure every put
+		if err := s.checkSize(r); err != nil {
+			return nil, err
+		}
+	}
 	p := putRequest(r)
 	res, err := registry.Put(ctx, s.store, p)
 	if err != nil {

@@ -16,7 +16,13 @@ func (s *kvService) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse,
 	if err := s.alarms.refuseTxn(r); err != nil {
 		return nil, err
 	}
-	res, err := s.store.Txn(ctx, txnRequest(r))
+	t := txnRequest(r)
+	if t.Writes() {
+		if err := s.checkSize(r); err != nil {
+			return nil, err
+		}
+	}
+	res, err := s.store.Txn(ctx, t)
 	if err != nil {
 		return nil, err
 	}

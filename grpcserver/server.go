@@ -60,9 +60,5 @@ func newServer(c *core) *grpc.Server {
 // maxMessageBytes is how large a message may be that the gRPC server takes: what the store
 // would refuse is refused by the store, which says so as etcd does, up to a little above.
 func maxMessageBytes(s registry.Store) int {
-	limit := defaultRequestBytes
-	if l, ok := s.(interface{ MaxRequestBytes() int }); ok {
-		limit = l.MaxRequestBytes()
-	}
-	return limit + overheadBytes
+	return maxRequestBytes(s) + overheadBytes
 }

@@ -93,6 +93,47 @@ func TestRequestSizes(t *testing.T) {
 	wantStatus(t, "a message above gRPC's limit", err, codes.ResourceExhausted, "")
 }
 
+// The edge is where a server of etcd's has it, to the byte.
+func TestRequestSizesAtTheEdge(t *testing.T) {
+	h := open(t)
+	kv := pb.NewKVClient(h.conn)
+	if _, err := pb.NewLeaseClient(h.conn).LeaseGrant(t.Context(), &pb.LeaseGrantRequest{ID: 1 << 60, TTL: 600}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what string
+		most int
+		send func(large []byte) error
+	}{
+		{"a put", 1_572_836, func(large []byte) error {
+			_, err := kv.Put(t.Context(), &pb.PutRequest{Key: []byte("kkkk"), Value: large})
+			return err
+		}},
+		{"a put with a lease", 1_572_824, func(large []byte) error {
+			_, err := kv.Put(t.Context(), &pb.PutRequest{Key: []byte("kkkk"), Value: large, Lease: 1 << 60, PrevKv: true})
+			return err
+		}},
+		{"a transaction", 1_572_818, func(large []byte) error {
+			_, err := kv.Txn(t.Context(), &pb.TxnRequest{Success: []*pb.RequestOp{
+				{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: []byte("kkkk"), Value: large, Lease: 1 << 60}}},
+			}})
+			return err
+		}},
+		{"a deletion", 1_572_842, func(large []byte) error {
+			_, err := kv.DeleteRange(t.Context(), &pb.DeleteRangeRequest{Key: large})
+			return err
+		}},
+	} {
+		wantStatus(t, c.what, c.send(make([]byte, c.most)), codes.OK, "")
+		wantStatus(t, c.what+" of a byte more", c.send(make([]byte, c.most+1)), codes.InvalidArgument, "etcdserver: request is too large")
+	}
+	// What only reads is not written anywhere.
+	_, err := kv.Txn(t.Context(), &pb.TxnRequest{Success: []*pb.RequestOp{
+		{Request: &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{Key: make([]byte, defaultRequestBytes)}}},
+	}})
+	wantStatus(t, "a transaction that reads", err, codes.OK, "")
+}
+
 // FuzzTxn has any bytes be a transaction. What the checks let pass must be one that the store
 // takes, or refuses for what its keys are; an error that etcd has no words for would mean that
 // they let something through.

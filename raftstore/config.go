@@ -88,7 +88,8 @@ type Config struct {
 	// that a follower that lags a little needs no snapshot; at least 1.
 	TrailingEntries uint64
 
-	// MaxRequestBytes is how large one encoded command may be (registry.ErrTooLarge).
+	// MaxRequestBytes is how large one encoded command may be, its origin not
+	// counted (registry.ErrTooLarge).
 	MaxRequestBytes int
 	// MemoryLimit is how many bytes of keys and history the state may hold
 	// before puts get registry.ErrResourceExhausted; 0 is no limit. When little

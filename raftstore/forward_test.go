@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"herald/registry"
+	"herald/registry/mvcc"
 )
 
 // Every server takes every call, and each sees at once what any acknowledged.
@@ -73,6 +75,30 @@ func TestAnyServerTakesAnyRequest(t *testing.T) {
 			}
 			if !s.Status().Ready {
 				t.Errorf("server %d is not ready", i)
+			}
+		}
+	})
+}
+
+// The limit on a write is the same on every server, whoever asks: who and when do not count.
+func TestAnyServerHasTheSameLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, func(cfg *Config) { cfg.MaxRequestBytes = 4096 })
+		c.leader()
+		size := func(value int) int {
+			command := mvcc.Command{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "k", Value: make([]byte, value)}}}}}
+			return len(command.AppendTo(nil))
+		}
+		most := 4096 - (size(4000) - 4000)
+		for _, who := range []string{"", "a", strings.Repeat("a client with a long name", 10)} {
+			ctx := registry.WithCaller(t.Context(), registry.Caller{Identity: who})
+			for i, s := range c.stores {
+				if _, err := registry.Put(ctx, s, registry.PutRequest{Key: "k", Value: make([]byte, most)}); err != nil {
+					t.Errorf("server %d, %q: %v", i, who, err)
+				}
+				if _, err := registry.Put(ctx, s, registry.PutRequest{Key: "k", Value: make([]byte, most+1)}); !errors.Is(err, registry.ErrTooLarge) {
+					t.Errorf("server %d, %q, a byte more: %v", i, who, err)
+				}
 			}
 		}
 	})

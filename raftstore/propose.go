@@ -54,7 +54,7 @@ type proposal struct {
 // proposeOptions say how a command is proposed.
 type proposeOptions struct {
 	fence uint64 // the term the command is for, 0 for any (see entryFormat)
-	limit int    // the largest encoding, in bytes
+	limit int    // the largest encoding, in bytes of mvcc.OwnBytes
 	after func() // see proposal.after; may be nil
 	// weight is how many bytes the command fills of its entry beside its own.
 	weight int
@@ -172,7 +172,7 @@ func (p *proposer) begin(ctx context.Context, encode func([]byte) []byte, o prop
 	pr := p.pool.Get().(*proposal)
 	pr.after = o.after
 	pr.buf = encode(pr.buf[:0])
-	if n := len(pr.buf); n > o.limit {
+	if n := mvcc.OwnBytes(pr.buf); n > o.limit {
 		p.discard(pr)
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", registry.ErrTooLarge, n, o.limit)
 	}

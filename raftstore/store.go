@@ -339,7 +339,7 @@ func (s *Store) noteAppend(entries int, took time.Duration) {
 	s.notices.signal()
 }
 
-// MaxRequestBytes is how large a write may be, in bytes of its encoding.
+// MaxRequestBytes is how large a write may be, in bytes of its encoding without its origin.
 func (s *Store) MaxRequestBytes() int { return s.cfg.MaxRequestBytes }
 
 // PeerAddress is where other servers reach this one, with the port that was bound.

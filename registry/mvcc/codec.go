@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -62,6 +63,20 @@ func (c *Command) AppendTo(b []byte) []byte {
 		})
 	}
 	return b
+}
+
+// OwnBytes is how many bytes of a command's encoding are its own, which limits on the size of
+// writes count: all but its origin, which no caller knows the length of.
+func OwnBytes(encoded []byte) int {
+	const tag = commandOrigin<<3 | 2 // a field of bytes
+	if len(encoded) < 2 || encoded[1] != tag {
+		return len(encoded)
+	}
+	n, w := binary.Uvarint(encoded[2:])
+	if w <= 0 || n > uint64(len(encoded)-2-w) {
+		return len(encoded) // malformed, as decoding it will tell
+	}
+	return len(encoded) - 1 - w - int(n)
 }
 
 func appendOrigin(b []byte, o *registry.Origin) []byte {

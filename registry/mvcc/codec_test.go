@@ -87,6 +87,27 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
+// A limit on what a command takes means the same whoever makes it, and when.
+func TestOwnBytes(t *testing.T) {
+	for _, c := range []Command{
+		{Txn: &registry.Txn{Then: []registry.Op{{Put: &registry.PutRequest{Key: "k", Value: make([]byte, 300)}}}}},
+		{Compact: &Compact{Revision: 7}},
+	} {
+		want := len(c.AppendTo(nil))
+		for _, o := range []registry.Origin{{}, {Why: 1}, {Who: "a", When: time.Unix(1, 0)}, {Who: strings.Repeat("w", 200), Why: 1, When: time.Unix(1<<33, 1)}} {
+			c.Origin = o
+			if got := OwnBytes(c.AppendTo(nil)); got != want {
+				t.Errorf("%d bytes of one by %+v, want %d", got, o, want)
+			}
+		}
+	}
+	for _, b := range []string{"", "\x01", "\x01\x0a", "\x01\x0a\x05abcd", "\x01\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x01\x12\x01a"} {
+		if got := OwnBytes([]byte(b)); got != len(b) {
+			t.Errorf("%x: %d bytes, want all of its %d", b, got, len(b))
+		}
+	}
+}
+
 func TestDecodeCommandErrors(t *testing.T) {
 	field := func(n int, fill ...byte) []byte {
 		return wire.AppendMessage(nil, n, func(b []byte) []byte { return append(b, fill...) })

@@ -12,7 +12,7 @@ import (
 	"herald/registry/watch"
 )
 
-// DefaultMaxRequestBytes is how large a write may be, in bytes of its encoding, unless
+// DefaultMaxRequestBytes is how large a write may be, in bytes of its encoding without its origin, unless
 // a store is told otherwise: 1.5 MiB.
 const DefaultMaxRequestBytes = 3 << 19
 
@@ -81,7 +81,7 @@ func (m *Memory) Close() {
 	m.hub.Close()
 }
 
-// MaxRequestBytes is how large a write may be, in bytes of its encoding.
+// MaxRequestBytes is how large a write may be, in bytes of its encoding without its origin.
 func (m *Memory) MaxRequestBytes() int { return DefaultMaxRequestBytes }
 
 // Range is part of registry.Store.
@@ -173,8 +173,8 @@ func (m *Memory) logged(ctx context.Context, c mvcc.Command) (mvcc.Command, erro
 	caller := registry.CallerFrom(ctx)
 	c.Origin = registry.Origin{Who: caller.Identity, Why: caller.Reason, When: time.Now()}
 	b := c.AppendTo(nil)
-	if limit := m.MaxRequestBytes(); len(b) > limit {
-		return mvcc.Command{}, fmt.Errorf("%w: it takes %d bytes, and the limit is %d", registry.ErrTooLarge, len(b), limit)
+	if limit := m.MaxRequestBytes(); mvcc.OwnBytes(b) > limit {
+		return mvcc.Command{}, fmt.Errorf("%w: it takes %d bytes, and the limit is %d", registry.ErrTooLarge, mvcc.OwnBytes(b), limit)
 	}
 	return mvcc.DecodeCommand(b)
 }
