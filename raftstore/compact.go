@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -13,13 +14,16 @@ import (
 // state that is at its limit by its keys alone does not fill the log with compactions.
 const relievePause = 100 * time.Millisecond
 
-// compactLoop keeps each space's history within its bounds, and gives it up where
-// memory is short.
+// compactLoop keeps each space's history within its bounds, gives it up where memory is
+// short, and has the servers give back the memory of what was compacted, by whomever.
 func (t *tenure) compactLoop() {
 	ticker := time.NewTicker(t.s.cfg.CompactInterval)
 	defer ticker.Stop()
+	t.sweep() // what the leader before left
 	for {
 		select {
+		case <-t.s.machine.compacted:
+			t.sweep()
 		case <-ticker.C:
 			v := t.s.machine.View()
 			for space := range registry.Space(registry.NumSpaces) {
@@ -32,6 +36,33 @@ func (t *tenure) compactLoop() {
 			}
 		case <-t.ctx.Done():
 			return
+		}
+	}
+}
+
+// sweep makes entries without commands until nothing that was compacted is left: each server
+// removes some of it with each entry that it applies, and there may be no others.
+func (t *tenure) sweep() {
+	for t.ctx.Err() == nil && t.s.machine.View().Size().Unswept {
+		if _, err := t.barrier(); err != nil {
+			return // no longer leader: the next one goes on
+		}
+	}
+}
+
+// AwaitSwept implements registry.Sweeper. The leader sweeps by itself (see tenure.sweep), and
+// every server as it applies the same entries, so there is nothing to ask for.
+func (s *Store) AwaitSwept(ctx context.Context, space registry.Space, rev int64) error {
+	for {
+		if err := s.enter(ctx); err != nil {
+			return err
+		}
+		v := s.machine.View()
+		if v.Swept(space, rev) {
+			return nil
+		}
+		if err := s.machine.waitApplied(ctx, v.Applied()+1); err != nil {
+			return err
 		}
 	}
 }

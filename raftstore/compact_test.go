@@ -1,6 +1,7 @@
 package raftstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -127,6 +128,62 @@ func TestMemoryLimitForgetsTheOldest(t *testing.T) {
 		}
 		if grew := s.machine.View().Applied() - before; grew > 50 {
 			t.Errorf("%d log entries in a second in which every put was refused", grew)
+		}
+	})
+}
+
+// However little is written, what was compacted takes no memory soon after, on every server, and
+// who waits for that finds the size that stays.
+func TestCompactedMemoryComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, func(cfg *Config) { cfg.HistoryAge, cfg.HistoryCommits = 0, 0 })
+		leader := c.leader()
+		const revisions = 20_000
+		fill(t, c.stores[leader], "k", 2000)
+		for c.stores[leader].machine.View().Revision(registry.SpaceKV) < revisions {
+			fill(t, c.stores[leader], "k", 2000)
+		}
+		before := c.stores[leader].machine.View().Size().Memory()
+		// Asked of a follower, whose client it is that waits.
+		f := c.stores[(leader+1)%3]
+		if err := f.Compact(t.Context(), registry.SpaceKV, revisions); err != nil {
+			t.Fatal(err)
+		}
+		sizes := make(map[*Store]int64)
+		for i, s := range c.stores {
+			if err := s.AwaitSwept(t.Context(), registry.SpaceKV, revisions); err != nil {
+				t.Fatalf("server %d: %v", i, err)
+			}
+			sizes[s] = s.machine.View().Size().Memory()
+			if sizes[s] > before/4 {
+				t.Errorf("server %d: %d bytes when it was swept, of %d", i, sizes[s], before)
+			}
+		}
+		time.Sleep(time.Minute)
+		applied := f.machine.View().Applied()
+		time.Sleep(time.Minute)
+		for i, s := range c.stores {
+			if size := s.machine.View().Size(); size.Memory() != sizes[s] || size.Unswept {
+				t.Errorf("server %d: %d bytes later, %d when it was swept; unswept: %v", i, size.Memory(), sizes[s], size.Unswept)
+			}
+		}
+		if now := f.machine.View().Applied(); now != applied {
+			t.Errorf("with nothing to sweep, %d entries in a minute", now-applied)
+		}
+	})
+}
+
+// A wait ends with the store.
+func TestAwaitSweptEndsWithTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, nil)
+		s := c.stores[c.leader()]
+		waited := make(chan error, 1)
+		go func() { waited <- s.AwaitSwept(context.Background(), registry.SpaceKV, 1<<40) }()
+		synctest.Wait()
+		mustClose(t, s)
+		if err := <-waited; !errors.Is(err, registry.ErrStopped) {
+			t.Errorf("%v, want ErrStopped", err)
 		}
 	})
 }

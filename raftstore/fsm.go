@@ -49,6 +49,8 @@ type machine struct {
 	applied func(entries int, took time.Duration)
 	// published is signalled after entries were applied and published; one slot.
 	published chan struct{}
+	// compacted is signalled after a compaction was applied and published; one slot.
+	compacted chan struct{}
 	// restoring is the restore that comes in through the log, if one does; owned by raft's
 	// goroutine. restored is told of the state that one brought, as leases is of leases.
 	restoring *restoring
@@ -67,6 +69,7 @@ type machine struct {
 	// Scratch of ApplyBatch.
 	commands []fencedCommand
 	changes  []mvcc.LeaseChange
+	compacts bool // a compaction was among them
 	results  sync.Pool
 }
 
@@ -82,7 +85,7 @@ type fencedCommand struct {
 var _ raft.BatchingFSM = (*machine)(nil)
 
 func newMachine(hubConfig watch.Config) *machine {
-	m := &machine{state: mvcc.New(), fail: func(error) {}, leases: func([]mvcc.LeaseChange) {}, restored: func(*mvcc.View) {}, published: make(chan struct{}, 1)}
+	m := &machine{state: mvcc.New(), fail: func(error) {}, leases: func([]mvcc.LeaseChange) {}, restored: func(*mvcc.View) {}, published: make(chan struct{}, 1), compacted: make(chan struct{}, 1)}
 	m.starting.Store(true)
 	m.view.Store(m.state.Publish())
 	m.hub = watch.NewHub(m.view.Load(), hubConfig)
@@ -103,7 +106,7 @@ func (m *machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0
 func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	start := time.Now()
 	out := make([]any, len(logs))
-	m.changes = m.changes[:0]
+	m.changes, m.compacts = m.changes[:0], false
 	for i, l := range logs {
 		if m.halted != nil {
 			out[i] = &entryResult{err: m.halted}
@@ -128,6 +131,12 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	select {
 	case m.published <- struct{}{}:
 	default:
+	}
+	if m.compacts {
+		select {
+		case m.compacted <- struct{}{}:
+		default:
+		}
 	}
 	if len(m.changes) > 0 {
 		m.leases(m.changes)
@@ -178,6 +187,7 @@ func (m *machine) apply(l *raft.Log) *entryResult {
 			// Watchers are caught up from what is published: what is about to be
 			// forgotten has to be seen by the hub first.
 			m.publish()
+			m.compacts = true
 		}
 		res := m.state.Apply(&f.cmd)
 		r.results = append(r.results, res)
@@ -187,8 +197,7 @@ func (m *machine) apply(l *raft.Log) *entryResult {
 	m.state.SetApplied(l.Index)
 	if len(m.commands) == 0 {
 		// Each call does a bounded piece of what compactions left. An entry without commands
-		// has nothing else to do, and when memory is short (see tenure.relieve), it is made for
-		// this. How far that has come is no part of the state that servers agree on.
+		// has nothing else to do, and after a compaction (see tenure.sweep) it is made for this. How far that has come is no part of the state that servers agree on.
 		for range barrierSweeps {
 			m.state.SetApplied(l.Index)
 		}
@@ -209,7 +218,8 @@ func (m *machine) publish() {
 	m.waiting.wake(v.Applied())
 }
 
-// waitApplied returns once the view contains index, or with ctx's error.
+// waitApplied returns once the view contains index, or with ctx's error, or with ErrStopped
+// when the store is closing.
 func (m *machine) waitApplied(ctx context.Context, index uint64) error {
 	if m.View().Applied() >= index {
 		return nil
@@ -226,6 +236,9 @@ func (m *machine) waitApplied(ctx context.Context, index uint64) error {
 	case <-ctx.Done():
 		m.waiting.remove(w)
 		return ctx.Err()
+	case <-m.closing:
+		m.waiting.remove(w)
+		return registry.ErrStopped
 	}
 }
 

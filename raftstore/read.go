@@ -27,7 +27,9 @@ func (s *Store) linearView(ctx context.Context) (*mvcc.View, error) {
 	if err != nil {
 		return nil, s.explainRead(err)
 	}
-	if err := s.machine.waitApplied(ctx, index); err != nil {
+	if err := s.machine.waitApplied(ctx, index); isStopped(err) {
+		return nil, err
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: log entry %d is not applied here yet: %w", registry.ErrUnavailable, index, err)
 	}
 	return s.machine.View(), nil

@@ -86,6 +86,7 @@ var (
 	_ registry.Store    = (*Store)(nil)
 	_ registry.Cluster  = (*Store)(nil)
 	_ registry.Operator = (*Store)(nil)
+	_ registry.Sweeper  = (*Store)(nil)
 )
 
 // hubConfig takes watch's defaults.

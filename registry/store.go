@@ -17,13 +17,22 @@ type Store interface {
 	// ErrTooLarge, ErrKeyNotFound, ErrLeaseNotFound, *RequireError,
 	// ErrResourceExhausted, and the errors of Range.
 	Txn(ctx context.Context, t Txn) (TxnResult, error)
-	// Compact forgets the history of a space below rev, which stays readable.
+	// Compact forgets the history of a space below rev, which stays readable. The memory
+	// may come back later (see Sweeper).
 	// *CompactedError if that was done already, ErrFutureRevision, ErrInvalid if
 	// there is no such space.
 	Compact(ctx context.Context, s Space, rev int64) error
 	// Watch delivers changes until the watcher is closed or ctx ends.
 	Watch(ctx context.Context, r WatchRequest) (Watcher, error)
 	Leases
+}
+
+// Sweeper is a Store that gives back the memory of what was compacted later than it forgets it.
+type Sweeper interface {
+	// AwaitSwept returns once the space has been compacted to rev on this server, and what that
+	// gave up takes no memory here any more; ErrStopped if the store stops, or ctx's
+	// error. It is for after Compact, and asks nobody to compact anything.
+	AwaitSwept(ctx context.Context, s Space, rev int64) error
 }
 
 // Put writes one key.

@@ -53,7 +53,7 @@ func (s *State) sweep() {
 
 func (s *State) sweepSpace(id registry.Space, budget int) int {
 	sp, at := &s.spaces[id], &s.swept.next[id]
-	at.rev = max(at.rev, firstRevision+1)
+	at.rev = s.sweptTo(id)
 	if at.rev > sp.compacted {
 		return budget
 	}
@@ -79,14 +79,9 @@ func (s *State) sweepSpace(id registry.Space, budget int) int {
 	return budget
 }
 
-// unswept reports whether any space has compacted history left to remove.
-func (s *State) unswept() bool {
-	for id := range s.spaces {
-		if max(s.swept.next[id].rev, firstRevision+1) <= s.spaces[id].compacted {
-			return true
-		}
-	}
-	return false
+// sweptTo is the first revision of a space of which something may be left to remove.
+func (s *State) sweptTo(id registry.Space) int64 {
+	return max(s.swept.next[id].rev, firstRevision+1)
 }
 
 // forget no longer counts a superseded version or a tombstone, unless it is nil. Its

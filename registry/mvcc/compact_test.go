@@ -132,15 +132,31 @@ func TestUnsweptUntilEverythingCompactedIsGone(t *testing.T) {
 	if s.Publish().Size().Unswept {
 		t.Error("unswept before anything was compacted")
 	}
-	s.Apply(&Command{Compact: &Compact{Revision: s.spaces[0].rev}})
-	if !s.Publish().Size().Unswept {
-		t.Error("a thousand versions were swept at once")
+	const half = n / 2
+	last := s.spaces[0].rev
+	for _, rev := range []int64{half, last} {
+		if s.View().Swept(registry.SpaceKV, rev) {
+			t.Errorf("%d is swept before it was compacted", rev)
+		}
+		s.Apply(&Command{Compact: &Compact{Revision: rev}})
 	}
+	if v := s.Publish(); !v.Size().Unswept || v.Swept(registry.SpaceKV, half) || !v.Swept(registry.SpaceKV, 2) {
+		t.Error("a thousand versions were swept at once, or none")
+	}
+	early := 0
 	for i := 0; s.Publish().Size().Unswept; i++ {
 		if i > n {
 			t.Fatal("never swept")
 		}
+		if v := s.View(); v.Swept(registry.SpaceKV, last) {
+			t.Fatal("swept to the end, and not swept")
+		} else if v.Swept(registry.SpaceKV, half) {
+			early++
+		}
 		s.SetApplied(uint64(i))
+	}
+	if early == 0 || !s.View().Swept(registry.SpaceKV, last) {
+		t.Errorf("half was swept %d steps before all was; all: %v", early, s.View().Swept(registry.SpaceKV, last))
 	}
 	if left := s.View().Size().Spaces[0].Versions; left != 0 {
 		t.Errorf("swept, but %d versions are left", left)

@@ -57,7 +57,7 @@ func TestApplyDoesNotSearchHistory(t *testing.T) {
 	}
 	s.Apply(&Command{Txn: &registry.Txn{Then: []registry.Op{{Delete: &registry.DeleteRequest{KeyRange: registry.All()}}}}})
 	s.Apply(&Command{Compact: &Compact{Space: registry.SpaceKV, Revision: s.spaces[registry.SpaceKV].rev}})
-	for s.unswept() {
+	for s.sweptTo(registry.SpaceKV) <= s.spaces[registry.SpaceKV].compacted {
 		s.SetApplied(1)
 	}
 	s.Publish()

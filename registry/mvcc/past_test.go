@@ -193,7 +193,7 @@ func TestIndexesAreCounted(t *testing.T) {
 	}
 	compact := func(rev int64) {
 		s.Apply(&Command{Compact: &Compact{Space: registry.SpaceKV, Revision: rev}})
-		for s.unswept() {
+		for s.sweptTo(registry.SpaceKV) <= s.spaces[registry.SpaceKV].compacted {
 			s.SetApplied(1)
 		}
 		s.Publish()

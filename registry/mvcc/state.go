@@ -197,7 +197,10 @@ func (s *State) Publish() *View {
 
 // freeze makes a view of the state as it is.
 func (s *State) freeze() *View {
-	v := &View{image: s.image, unswept: s.unswept()}
+	v := &View{image: s.image}
+	for id := range v.swept {
+		v.swept[id] = s.sweptTo(registry.Space(id))
+	}
 	old := s.frozen
 	if old == nil {
 		old, s.changed = v, ^change(0)

@@ -11,7 +11,8 @@ import (
 // anyone up. What it costs is the memory of what has changed since.
 type View struct {
 	image
-	unswept bool // see Size
+	// swept is up to which revision of each space, not included, what compaction gave up is gone.
+	swept [registry.NumSpaces]int64
 }
 
 // Applied is the raft index of the last entry that the view contains.
@@ -32,6 +33,12 @@ func (v *View) Compacted(s registry.Space) int64 {
 		return 0
 	}
 	return v.spaces[s].lowest()
+}
+
+// Swept reports whether the space was compacted to rev or beyond, and what was there up to it
+// takes no memory any more.
+func (v *View) Swept(s registry.Space, rev int64) bool {
+	return s.Valid() && v.spaces[s].compacted >= rev && v.swept[s] > rev
 }
 
 // Revisions is the current revision of every space.
@@ -171,9 +178,10 @@ type SpaceSize struct {
 
 // Size is how much the view holds.
 func (v *View) Size() Size {
-	size := Size{Leases: v.leases.Len(), Unswept: v.unswept}
+	size := Size{Leases: v.leases.Len()}
 	for id := range v.spaces {
 		s := &v.spaces[id]
+		size.Unswept = size.Unswept || v.swept[id] <= s.compacted
 		size.Spaces[id] = SpaceSize{
 			Keys: s.keys.Len(), Bytes: s.bytes,
 			Commits:  s.rev - s.history() + 1,

@@ -1,6 +1,10 @@
 package storetest
 
-import "herald/registry"
+import (
+	"context"
+
+	"herald/registry"
+)
 
 // compactCases are what compaction takes away, and what it leaves.
 var compactCases = []testCase{
@@ -42,6 +46,22 @@ var compactCases = []testCase{
 		s.compact(registry.SpaceKV, 3)
 		s.holds("a=2")
 		s.revisionIs(registry.SpaceKV, 3)
+	}},
+	{"its memory", func(s *subject) {
+		sweeper, ok := s.Store.(registry.Sweeper)
+		if !ok {
+			return // it has none to wait for
+		}
+		for range 300 {
+			s.put("a", "1")
+		}
+		s.compact(registry.SpaceKV, 300)
+		s.isError("swept", sweeper.AwaitSwept(s.ctx, registry.SpaceKV, 300), nil)
+		s.isError("swept again", sweeper.AwaitSwept(s.ctx, registry.SpaceKV, 2), nil)
+		ended, end := context.WithCancel(s.ctx)
+		go end()
+		s.isError("not compacted", sweeper.AwaitSwept(ended, registry.SpaceKV, 301), context.Canceled)
+		s.holds("a=1")
 	}},
 	{"of one space alone", func(s *subject) {
 		for range 3 {

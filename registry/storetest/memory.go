@@ -20,6 +20,7 @@ const DefaultMaxRequestBytes = 3 << 19
 var (
 	_ registry.Store   = (*Memory)(nil)
 	_ registry.Cluster = (*Memory)(nil)
+	_ registry.Sweeper = (*Memory)(nil)
 )
 
 // Memory is a registry.Store and a registry.Cluster of one server, in memory. What
@@ -113,6 +114,31 @@ func (m *Memory) Txn(ctx context.Context, t registry.Txn) (registry.TxnResult, e
 func (m *Memory) Compact(ctx context.Context, s registry.Space, rev int64) error {
 	_, err := m.propose(ctx, mvcc.Command{Compact: &mvcc.Compact{Space: s, Revision: rev}})
 	return err
+}
+
+// AwaitSwept is registry.Sweeper's. It does what there is to sweep itself; where there is not, it
+// waits for the end of ctx.
+func (m *Memory) AwaitSwept(ctx context.Context, s registry.Space, rev int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.refusesLocked(ctx, registry.Stale); err != nil {
+		return err
+	}
+	for m.state.View().Size().Unswept {
+		m.state.SetApplied(m.index)
+		m.state.Publish()
+	}
+	if m.state.View().Swept(s, rev) {
+		return nil
+	}
+	m.mu.Unlock()
+	defer m.mu.Lock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-m.quit:
+		return registry.ErrStopped
+	}
 }
 
 // Watch is part of registry.Store.
