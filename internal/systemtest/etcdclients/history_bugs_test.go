@@ -6,6 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,8 +47,8 @@ func TestRevisionAfterACrashInCompaction(t *testing.T) {
 			compacted <- err
 		}()
 		if last%2 == 0 {
-			<-compacted                          // once after it, once meanwhile
-			<-time.After(300 * time.Millisecond) // and after a snapshot of what it left
+			<-compacted            // once after it, once meanwhile
+			awaitSnapshot(t, p, c) // and after a snapshot of what it left
 		}
 		p.Kill()
 		p = again()
@@ -60,6 +64,51 @@ func TestRevisionAfterACrashInCompaction(t *testing.T) {
 	if next := put(t, c, "k", "new"); next != last+1 {
 		t.Errorf("the next write is at %d, after %d", next, last)
 	}
+}
+
+// awaitSnapshot waits until the server has a snapshot of what it has now, if it is Herald's: it must have been
+// told to take one after each entry of its log.
+func awaitSnapshot(t *testing.T, p *process.Process, c *clientv3.Client) {
+	t.Helper()
+	if realEtcd != nil {
+		return // that takes one after many thousands
+	}
+	for range 2 { // the first may have begun before
+		had := snapshotsTaken(t, p)
+		if _, err := c.Grant(soon(t), 3600); err != nil { // an entry, and no revision
+			t.Fatal(err)
+		}
+		process.Eventually(t, 20*time.Second, "a snapshot", func() error {
+			if n := snapshotsTaken(t, p); n <= had {
+				return fmt.Errorf("there were %d, and are %d", had, n)
+			}
+			return nil
+		})
+	}
+}
+
+// snapshotsTaken is how many snapshots a server of Herald's has taken since it started.
+func snapshotsTaken(t *testing.T, p *process.Process) int {
+	t.Helper()
+	resp, err := http.Get(p.URL("/metrics"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, n, _ := strings.Cut(string(text), "\nherald_raft_snapshot_seconds_count{outcome=\"ok\"} ")
+	n, _, _ = strings.Cut(n, "\n")
+	if n == "" {
+		return 0
+	}
+	taken, err := strconv.Atoi(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return taken
 }
 
 // TestReadsOfAFrozenLeader is #20418: a leader that was frozen while another was elected answered reads
