@@ -28,6 +28,7 @@ type core struct {
 	member       uint64
 	record       memberRecord // what this server says of itself
 	clusterKnown atomic.Uint64
+	wasListed    atomic.Bool // see Door.Ready
 
 	// stopping ends when the door does, and with it every stream that would not by itself; its
 	// cause is what their clients are told.

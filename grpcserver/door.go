@@ -28,7 +28,10 @@ type Door struct {
 	http     *http.Server
 }
 
-var _ plugin.Door = (*Door)(nil)
+var (
+	_ plugin.Door      = (*Door)(nil)
+	_ plugin.Readiness = (*Door)(nil)
+)
 
 // New returns a door with the default settings that has taken nothing yet.
 func New() *Door { return &Door{config: DefaultConfig()} }
@@ -79,6 +82,19 @@ func (d *Door) Addresses() []plugin.Address {
 		return nil
 	}
 	return []plugin.Address{{Network: "tcp", Address: d.splitter.Addr().String(), Use: "etcd's v3 API"}}
+}
+
+// Ready implements plugin.Readiness: until the member list says where clients reach this server,
+// they are told to go elsewhere. Once it has, the server is sent clients also when it falls behind.
+func (d *Door) Ready() error {
+	if d.core.wasListed.Load() {
+		return nil
+	}
+	err := d.core.listed(d.core.stopping)
+	if err == nil {
+		d.core.wasListed.Store(true)
+	}
+	return err
 }
 
 // Run implements plugin.Door.

@@ -72,11 +72,17 @@ func TestReadyOnceListed(t *testing.T) {
 	if res, body := h.ask("GET", "/readyz", ""); res.StatusCode != 503 || !strings.Contains(body, why) {
 		t.Errorf("before: %d %q", res.StatusCode, body)
 	}
+	if h.door.Ready() == nil {
+		t.Error("the door is ready before")
+	}
 	store.SetOutage(nil)
 	until(t, "it is ready", func() bool {
 		res, _ := h.ask("GET", "/readyz", "")
 		return res.StatusCode == 200
 	})
+	if err := h.door.Ready(); err != nil {
+		t.Errorf("the door: %v", err)
+	}
 	a, err := pb.NewClusterClient(h.conn).MemberList(t.Context(), &pb.MemberListRequest{})
 	if err != nil || len(a.Members) != 1 || !slices.Equal(a.Members[0].ClientURLs, []string{"http://" + h.address}) {
 		t.Errorf("listed then: %v, %v", a, err)

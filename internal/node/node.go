@@ -156,6 +156,13 @@ func (n *Node) Ready() error {
 	if n.store != nil && n.catalog.Index().Node(n.cfg.Agent.Node.Name) == nil {
 		return errors.New("reading the catalog")
 	}
+	for _, d := range n.doors {
+		if door, ok := d.Door.(plugin.Readiness); ok {
+			if err := door.Ready(); err != nil {
+				return fmt.Errorf("the door %q: %w", d.Name, err)
+			}
+		}
+	}
 	return nil
 }
 

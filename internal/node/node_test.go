@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,6 +121,43 @@ func waitReady(t *testing.T, n *node.Node) {
 			t.Fatalf("not ready: %v", n.Ready())
 		case <-time.After(5 * time.Millisecond):
 		}
+	}
+}
+
+// lateDoor is a door that is ready when it is told to be.
+type lateDoor struct {
+	door
+	ready atomic.Bool
+}
+
+func (d *lateDoor) Ready() error {
+	if d.ready.Load() {
+		return nil
+	}
+	return errors.New("its paint is wet")
+}
+
+// A process is as ready as its doors.
+func TestANodeIsReadyOnceItsDoorsAre(t *testing.T) {
+	late := &lateDoor{door: door{name: "late", log: &journal{}}}
+	cfg := config(t, t.TempDir(), &door{name: "a", log: late.log})
+	cfg.Doors = append(cfg.Doors, node.NamedDoor{Name: late.name, Door: late})
+	n, _ := running(t, cfg)
+	const want = `the door "late": its paint is wet`
+	deadline := time.After(20 * time.Second)
+	for err := n.Ready(); err == nil || err.Error() != want; err = n.Ready() {
+		select {
+		case <-deadline:
+			t.Fatalf("got %v, want %s", err, want)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	if err := late.host.Ready(); err == nil {
+		t.Error("a door is told that the process is ready")
+	}
+	late.ready.Store(true)
+	if err := n.Ready(); err != nil {
+		t.Error(err)
 	}
 }
 

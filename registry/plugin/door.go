@@ -48,6 +48,14 @@ type Reloader interface {
 	Reload(config any) (restart []string, err error)
 }
 
+// Readiness is a Door that is not ready to serve as soon as it is open.
+type Readiness interface {
+	// Ready says why the door's clients should not be sent here yet, or nil. It may be called
+	// by any number of goroutines at any time after Open, also after Run has returned, and must
+	// answer at once.
+	Ready() error
+}
+
 // Address is something a door listens on.
 type Address struct {
 	// Network is "tcp", "udp" or "unix".

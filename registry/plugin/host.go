@@ -57,7 +57,7 @@ type Host struct {
 	// Reload reads the agent's configuration directories again; nil if it has none. On
 	// an error, which names the file, everything stays as it was.
 	Reload func(context.Context) error
-	// Ready says why the process is not ready to serve, or nil.
+	// Ready says why the process is not ready to serve, its doors included, or nil.
 	Ready func() error
 	// DrainTimeout is how long a door may take to finish what is under way.
 	DrainTimeout time.Duration
