@@ -18,7 +18,7 @@ type maintenanceService struct {
 	*core
 	// saving has an element for each snapshot that is being sent.
 	saving chan struct{}
-	// patience is how long a client may take to receive one message of a snapshot.
+	// patience is how long a client may take to receive snapshotFloor bytes of a snapshot.
 	patience time.Duration
 }
 

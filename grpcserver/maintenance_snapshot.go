@@ -19,6 +19,10 @@ import (
 const (
 	// snapshotChunk is how much of a snapshot one message has at most.
 	snapshotChunk = 32 << 10
+	// snapshotFloor is how much of a snapshot a client must take within each stretch of the service's
+	// patience: one that only ever takes a little would keep one of few places for weeks. It is a
+	// multiple of snapshotChunk.
+	snapshotFloor = 1 << 20
 	// snapshotBlock is what a snapshot's size is a multiple of, before its checksum: clients
 	// tell by it that the checksum is there.
 	snapshotBlock = 512
@@ -76,8 +80,8 @@ func discard(f *os.File) {
 	_ = os.Remove(f.Name())
 }
 
-// sendSnapshot sends total bytes and their checksum. It fails once the client has taken nothing
-// for too long: what waits in its connection is little, and the snapshot is large.
+// sendSnapshot sends total bytes and their checksum. It fails once the client has taken too
+// little for too long: what waits in its connection is little, and the snapshot is large.
 //
 // A call cannot take back a message that it is sending, except by its end. So another goroutine
 // sends, and is given one message at a time; the end of the call is what ends it.
@@ -91,14 +95,18 @@ func (s *maintenanceService) sendSnapshot(to grpc.ServerStreamingServer[pb.Snaps
 	})
 	patience := time.NewTimer(s.patience)
 	defer patience.Stop()
+	taken := 0
 	send := func(m *pb.SnapshotResponse) error {
 		messages <- m
-		patience.Reset(s.patience)
+		if taken%(snapshotFloor/snapshotChunk) == 0 {
+			patience.Reset(s.patience)
+		}
+		taken++
 		select {
 		case err := <-sent:
 			return err
 		case <-patience.C:
-			return status.Errorf(codes.DeadlineExceeded, "herald: the client has read nothing of the snapshot for %v; take another one", s.patience)
+			return status.Errorf(codes.DeadlineExceeded, "herald: the client has read less than %d KiB of the snapshot within %v; take another one", snapshotFloor>>10, s.patience)
 		case <-to.Context().Done():
 			return context.Cause(to.Context())
 		}

@@ -61,10 +61,14 @@ func take(s *maintenanceService, c *snapshotClient) error {
 	return s.Snapshot(nil, c)
 }
 
-// A client that is slow gets its snapshot. One that reads no more loses it, wherever it stopped,
-// and leaves room for the next and nothing on the disk.
+// A client that is slow gets its snapshot. One that reads no more loses it, wherever it stopped, and
+// so does one that reads too little to ever end, and leaves room for the next and nothing on the disk.
 func TestSnapshotOfAClientThatStalls(t *testing.T) {
-	const messages = 20
+	const (
+		messages = 100
+		stretch  = snapshotFloor / snapshotChunk // messages, for which there is one chunkTimeout
+		slowest  = (chunkTimeout - time.Second) / stretch
+	)
 	for _, c := range []struct {
 		name  string
 		pace  time.Duration
@@ -72,9 +76,12 @@ func TestSnapshotOfAClientThatStalls(t *testing.T) {
 		code  codes.Code
 		after time.Duration
 	}{
-		{"slow", chunkTimeout - time.Second, messages, codes.OK, messages * (chunkTimeout - time.Second)},
+		{"slow", slowest, messages, codes.OK, messages * slowest},
+		{"too slow", chunkTimeout/stretch + time.Second, messages, codes.DeadlineExceeded, chunkTimeout},
+		{"one message just in time, again and again", chunkTimeout - time.Second, messages, codes.DeadlineExceeded, chunkTimeout},
 		{"nothing is read", 0, 0, codes.DeadlineExceeded, chunkTimeout},
-		{"half is read", time.Second, messages / 2, codes.DeadlineExceeded, messages/2*time.Second + chunkTimeout},
+		{"half is read", time.Second, messages / 2, codes.DeadlineExceeded, stretch*time.Second + chunkTimeout},
+		{"the begin is read", time.Second, stretch / 2, codes.DeadlineExceeded, chunkTimeout},
 		{"all but the checksum is read", 0, messages - 1, codes.DeadlineExceeded, chunkTimeout},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,5 +161,5 @@ func TestSnapshotOfAConnectionThatStalls(t *testing.T) {
 	for err == nil {
 		_, err = stream.Recv()
 	}
-	wantStatus(t, "the client", err, codes.DeadlineExceeded, "herald: the client has read nothing of the snapshot for 10ms; take another one")
+	wantStatus(t, "the client", err, codes.DeadlineExceeded, "herald: the client has read less than 1024 KiB of the snapshot within 10ms; take another one")
 }
