@@ -24,6 +24,8 @@ type core struct {
 
 	leaders      *leaderWatch
 	calls        *callMetrics
+	versions     *versionCounts
+	counts       kvCounts
 	alarms       *alarms
 	member       uint64
 	record       memberRecord // what this server says of itself
@@ -46,7 +48,9 @@ func newCore(config Config, h *plugin.Host) *core {
 		leaders: newLeaderWatch(h.Cluster),
 		calls:   newCallMetrics(h.Metrics),
 		alarms:  newAlarms(h.Store),
-		member:  memberID(h.Cluster.Status().ID),
+
+		versions: newVersionCounts(),
+		member:   memberID(h.Cluster.Status().ID),
 	}
 	c.stopping, c.stop = context.WithCancelCause(context.Background())
 	return c

@@ -5,6 +5,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"herald/registry"
 )
 
 // metrics serves the process's metrics, nil if it has none, and those that dashboards and
@@ -28,6 +32,12 @@ func (c *core) metrics(all http.Handler) http.Handler {
 func (c *core) etcdMetrics() string {
 	const gauge, counter = "gauge", "counter"
 	s := c.cluster.Status()
+	compacted := s.Compacted[registry.SpaceKV]
+	if compacted == 0 {
+		compacted = -1
+	}
+	// An error leaves zeros: a store that has stopped has no keys to tell of.
+	keys, _ := c.store.Range(c.stopping, registry.RangeRequest{KeyRange: registry.All(), CountOnly: true, Consistency: registry.Stale})
 	var text strings.Builder
 	for _, m := range []struct {
 		name, labels, help string
@@ -42,9 +52,19 @@ func (c *core) etcdMetrics() string {
 		{"etcd_cluster_version", fmt.Sprintf("{cluster_version=%q}", strings.TrimSuffix(clusterVersion, ".0")), "What of etcd's API every server serves.", 1, gauge},
 		{"etcd_mvcc_db_total_size_in_bytes", "", "About how much memory the state takes, history included.", s.Bytes, gauge},
 		{"etcd_mvcc_db_total_size_in_use_in_bytes", "", "The same: what is free is not kept.", s.Bytes, gauge},
+		{"etcd_mvcc_put_total", "", "Puts of this server's clients, those within transactions included.", int64(c.counts.puts.Load()), counter},
+		{"etcd_mvcc_delete_total", "", "Deletions of this server's clients, of a range each, those within transactions included.", int64(c.counts.deletes.Load()), counter},
+		{"etcd_mvcc_range_total", "", "Reads of this server's clients, those within transactions included.", int64(c.counts.ranges.Load()), counter},
+		{"etcd_mvcc_txn_total", "", "Transactions of this server's clients that did more than one thing.", int64(c.counts.txns.Load()), counter},
+		{"etcd_debugging_mvcc_keys_total", "", "Keys there are, as far as this server knows.", keys.Count, gauge},
+		{"etcd_debugging_mvcc_current_revision", "", "The revision that this server is at.", keys.Revision, gauge},
+		{"etcd_debugging_mvcc_compact_revision", "", "The revision that was compacted to last, -1 if none was.", compacted, gauge},
+		{"etcd_debugging_mvcc_watch_stream_total", "", "Streams of watches that are open.", c.calls.open(pb.Watch_Watch_FullMethodName), gauge},
+		{"etcd_debugging_mvcc_watcher_total", "", "Watches that there are.", c.calls.watches.Load(), gauge},
 	} {
 		fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s %s\n%s%s %d\n", m.name, m.help, m.name, m.kind, m.name, m.labels, m.value)
 	}
+	c.versions.write(&text)
 	c.calls.writeRPCCounts(&text)
 	return text.String()
 }

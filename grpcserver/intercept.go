@@ -19,9 +19,11 @@ func (c *core) unary(ctx context.Context, req any, call *grpc.UnaryServerInfo, h
 }
 
 func (c *core) runUnary(ctx context.Context, req any, handle grpc.UnaryHandler) (any, error) {
-	if err := c.admit(ctx); err != nil {
+	requests, err := c.admit(ctx)
+	if err != nil {
 		return nil, err
 	}
+	requests.unary.Add(1)
 	res, err := handle(withCaller(ctx), req)
 	return res, statusOf(err)
 }
@@ -31,9 +33,11 @@ func (c *core) stream(srv any, ss grpc.ServerStream, call *grpc.StreamServerInfo
 	ended := c.calls.stream(call.FullMethod)
 	defer func() { ended(err) }()
 	ctx := ss.Context()
-	if err := c.admit(ctx); err != nil {
+	requests, err := c.admit(ctx)
+	if err != nil {
 		return err
 	}
+	requests.streams.Add(1)
 	ctx, cancel := c.streamContext(withCaller(ctx))
 	defer cancel()
 	return streamStatus(ctx, handle(srv, &calledStream{ss, ctx}))
@@ -56,15 +60,20 @@ type calledStream struct {
 
 func (s *calledStream) Context() context.Context { return s.ctx }
 
-// admit refuses calls by what their metadata says.
-func (c *core) admit(ctx context.Context) error {
-	if v := metadata.ValueFromIncomingContext(ctx, rpctypes.MetadataClientAPIVersionKey); len(v) > 0 && !utf8.ValidString(v[0]) {
-		return rpctypes.ErrGRPCInvalidClientAPIVersion
+// admit refuses calls by what their metadata says. It returns where a call is counted that
+// it lets pass.
+func (c *core) admit(ctx context.Context) (*requestCounts, error) {
+	version := ""
+	if v := metadata.ValueFromIncomingContext(ctx, rpctypes.MetadataClientAPIVersionKey); len(v) > 0 {
+		version = v[0]
+	}
+	if !utf8.ValidString(version) {
+		return nil, rpctypes.ErrGRPCInvalidClientAPIVersion
 	}
 	if requiresLeader(ctx) && c.cluster.Status().Leader == "" {
-		return rpctypes.ErrGRPCNoLeader
+		return nil, rpctypes.ErrGRPCNoLeader
 	}
-	return nil
+	return c.versions.of(version), nil
 }
 
 // requiresLeader says that a call is to fail while there is no leader.

@@ -24,6 +24,7 @@ func (s *kvService) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (
 	if err != nil {
 		return nil, err
 	}
+	s.counts.deletes.Add(1)
 	return fillDelete(&pb.DeleteRangeResponse{Header: s.header(new(pb.ResponseHeader), res.Revision)}, &res), nil
 }
 

@@ -27,6 +27,7 @@ func (s *kvService) answerPut(ctx context.Context, r *pb.PutRequest) (*putAnswer
 	if err != nil {
 		return nil, err
 	}
+	s.counts.puts.Add(1)
 	a := &putAnswer{prev: res.Prev}
 	s.header(&a.header, res.Revision)
 	return a, nil

@@ -18,6 +18,7 @@ func (s *kvService) answerRange(ctx context.Context, r *pb.RangeRequest) (*range
 	if err != nil {
 		return nil, err
 	}
+	s.counts.ranges.Add(1)
 	a := &rangeAnswer{result: res}
 	s.header(&a.header, res.Revision)
 	return a, nil

@@ -47,6 +47,7 @@ func (s *kvService) RangeStream(r *pb.RangeRequest, to grpc.ServerStreamingServe
 			return err
 		}
 		if now == 0 {
+			s.counts.ranges.Add(1)
 			now = res.Revision
 			if page.Revision <= 0 {
 				page.Revision = now

@@ -26,6 +26,7 @@ func (s *kvService) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse,
 	if err != nil {
 		return nil, err
 	}
+	s.counts.txn(res.Results)
 	answer := new(struct {
 		response pb.TxnResponse
 		header   pb.ResponseHeader

@@ -33,6 +33,19 @@ func rpcKind(m grpc.MethodInfo) string {
 	return "unary"
 }
 
+// open is how many calls of a method have begun and not ended.
+func (c *callMetrics) open(method string) int64 {
+	m := c.methods[method]
+	if m == nil {
+		return 0
+	}
+	ended := uint64(0)
+	for code := range m.rpc.handled { // before what has begun, so that there are never less than none
+		ended += m.rpc.handled[code].Load()
+	}
+	return int64(m.rpc.started.Load() - ended)
+}
+
 // writeRPCCounts writes the counts of every method in Prometheus's text form. Those that are
 // 0 are written too, as etcd does: the rate of an error that comes for the first time would
 // otherwise be unknown.

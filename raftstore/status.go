@@ -20,6 +20,7 @@ func (s *Store) Status() registry.Status {
 		Committed: s.raft.CommitIndex(),
 		Applied:   v.Applied(),
 		Revisions: s.revisions(),
+		Compacted: v.Floors(),
 		Bytes:     v.Size().Memory(),
 	}
 	if s.yielded.Load() { // raft waits for the disk, and hears of nobody

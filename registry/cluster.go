@@ -104,6 +104,9 @@ type Status struct {
 	// Revisions is where each space stands as far as this server knows. Its state may be
 	// behind that if it has acknowledged a write which the leader did on its behalf.
 	Revisions Revisions `json:"revisions"`
+	// Compacted is the lowest revision of each space that can be read here, 0 where all can. It
+	// is for metrics.
+	Compacted Revisions `json:"-"`
 }
 
 // Cluster is who the servers are.

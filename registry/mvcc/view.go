@@ -35,6 +35,14 @@ func (v *View) Compacted(s registry.Space) int64 {
 	return v.spaces[s].lowest()
 }
 
+// Floors is Compacted of every space.
+func (v *View) Floors() (revs registry.Revisions) {
+	for id := range v.spaces {
+		revs[id] = v.spaces[id].lowest()
+	}
+	return revs
+}
+
 // Swept reports whether the space was compacted to rev or beyond, and what was there up to it
 // takes no memory any more.
 func (v *View) Swept(s registry.Space, rev int64) bool {

@@ -24,6 +24,7 @@ func (m *Memory) Status() registry.Status {
 		Committed: m.index,
 		Applied:   m.index,
 		Revisions: m.state.View().Revisions(),
+		Compacted: m.state.View().Floors(),
 		Bytes:     m.state.View().Size().Memory(),
 	}
 	if !m.closed && m.outage == nil {
