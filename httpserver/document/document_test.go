@@ -31,6 +31,8 @@ func TestRoundTrip(t *testing.T) {
 					}
 					return
 				}
+				// The marks of folders have no place in a document.
+				maps.DeleteFunc(keys, func(key, value string) bool { return value == "" && strings.HasSuffix(key, "/") })
 				if len(keys) == 0 {
 					return
 				}

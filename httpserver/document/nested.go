@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -69,37 +72,51 @@ func renderYAML(tree map[string]any) ([]byte, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := e.Encode(quoted(tree)); err != nil {
+	if err := e.Encode(yamlMap(tree)); err != nil {
 		return nil, err
 	}
 	err := e.Close()
 	return b.Bytes(), err
 }
 
-// quoted is a tree as it is to be encoded. It has the texts quoted that go over several lines or have other bytes than
-// characters: YAML's blocks do not give all of those back.
-func quoted(tree map[string]any) map[string]any {
-	out := make(map[string]any, len(tree))
-	for name, v := range tree {
-		switch v := v.(type) {
-		case map[string]any:
-			out[name] = quoted(v)
-		case string:
-			out[name] = v
-			for _, r := range v {
-				if r < ' ' || r >= 0x7f {
-					out[name] = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v, Style: yaml.DoubleQuotedStyle}
-					break
-				}
-			}
-		case float64:
-			// Plain, where the encoder would take an exponent.
-			out[name] = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: floatText(v)}
-		default:
-			out[name] = v
+// yamlMap is a tree as it is to be encoded, in order of its names.
+func yamlMap(tree map[string]any) *yaml.Node {
+	m := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	for _, name := range slices.Sorted(maps.Keys(tree)) {
+		m.Content = append(m.Content, yamlText(name), yamlNode(tree[name]))
+	}
+	return m
+}
+
+func yamlNode(v any) *yaml.Node {
+	switch v := v.(type) {
+	case map[string]any:
+		return yamlMap(v)
+	case string:
+		return yamlText(v)
+	case float64: // plain, where the encoder would take an exponent
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: floatText(v)}
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
+	default: // int64, see scalar
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: fmt.Sprint(v)}
+	}
+}
+
+// yamlText quotes, in names and in values, what goes over several lines or has other bytes than characters, which
+// YAML's blocks do not all give back, and the mark of a merge.
+func yamlText(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	if s == "<<" {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	for _, r := range s {
+		if r < ' ' || r >= 0x7f {
+			n.Style = yaml.DoubleQuotedStyle
+			break
 		}
 	}
-	return out
+	return n
 }
 
 // parseYAML walks nodes, since a scalar's text is what it is in the document.
