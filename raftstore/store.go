@@ -234,6 +234,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, s.explainStart(err)
 	}
 	s.members.book.raft.Store(s.raft)
+	s.transport.attend(s.raft)
 	s.machine.starting.Store(false)
 	s.proposer = newProposer(s.raft, s.machine, cfg.ProposeTimeout, &s.cfg.Hooks, s.notLeader, s.admitCommand)
 	s.forward, s.forwarder = newForward(s)

@@ -18,13 +18,17 @@ import (
 // transport is raft's transport over the peer port. By embedding raft's own it keeps
 // pre-vote, which a wrapper that hid that method would turn off.
 //
-// It adds two things. A muted transport replicates nothing and sends no heartbeats: so a
-// leader whose disk hangs is replaced (see watchdog). And requests can be handed to this
-// server's own raft, as if its leader had sent them (see commitNotices).
+// It adds three things. A muted transport replicates nothing and sends no heartbeats: so a
+// leader whose disk hangs is replaced (see watchdog). Requests can be handed to this
+// server's own raft, as if its leader had sent them (see commitNotices). And heartbeats
+// change raft on its main goroutine alone (see SetHeartbeatHandler).
 type transport struct {
 	*raft.NetworkTransport
 	muted   atomic.Bool
 	timeout time.Duration
+
+	raft     atomic.Pointer[raftState] // raft, once it runs
+	patience time.Duration             // how long a heartbeat waits for raft before others answer for it
 
 	requests chan raft.RPC // raft's and ours
 	done     chan struct{}
@@ -49,6 +53,7 @@ func newTransport(p *peer.Port, addressOf func(raft.ServerID) (raft.ServerAddres
 			MsgpackUseNewTimeFormat: true,
 		}),
 		timeout:  cfg.PeerTimeout,
+		patience: cfg.LeaderLeaseTimeout / 5,
 		requests: make(chan raft.RPC),
 		done:     make(chan struct{}),
 	}
