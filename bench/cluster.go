@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +21,8 @@ import (
 // server is one process of a cluster, and how it is started.
 type server struct {
 	name     string
-	endpoint string // where it serves etcd's API, host:port
+	endpoint string // where it serves etcd's API, host:port; empty if it does not
+	http     string // where it serves Consul's API, host:port; empty if it does not
 	cmd      *exec.Cmd
 	log      string        // file with what it said
 	exited   chan struct{} // closed once the process has ended
@@ -31,11 +33,21 @@ type kind struct {
 	// servers are n servers to be started whose data is below dir.
 	servers func(binary, dir string, n int) ([]server, error)
 	version string // what makes the binary say its version
+	doors   []door // what it can be asked through
 }
 
+// door is an API that loads use.
+type door string
+
+const (
+	doorEtcd door = "etcd"
+	doorHTTP door = "HTTP"
+)
+
 var kinds = map[string]kind{
-	"herald": {servers: heraldServers, version: "version"},
-	"etcd":   {servers: etcdServers, version: "--version"},
+	"herald": {servers: heraldServers, version: "version", doors: []door{doorEtcd, doorHTTP}},
+	"etcd":   {servers: etcdServers, version: "--version", doors: []door{doorEtcd}},
+	"consul": {servers: consulServers, version: "version", doors: []door{doorHTTP}},
 }
 
 // readyTimeout is how long a cluster may take until each of its servers takes a put.
@@ -114,23 +126,33 @@ func (c *cluster) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for _, s := range c.servers {
-		conn, err := dial(ctx, s.endpoint)
-		if err != nil {
-			return err
-		}
-		err = s.takesPut(ctx, conn)
-		conn.Close()
-		if err != nil {
+		if err := s.takesPut(ctx); err != nil {
 			return fmt.Errorf("%s takes no puts: %w\n%s", s.name, err, s.lastWords())
 		}
 	}
 	return nil
 }
 
-func (s *server) takesPut(ctx context.Context, conn *clientv3.Client) error {
+func (s *server) takesPut(ctx context.Context) error {
+	put := func(ctx context.Context) error {
+		return httpPut(ctx, http.DefaultClient, "http://"+s.http+"/v1/kv/bench/ready", s.name)
+	}
+	if s.endpoint != "" {
+		conn, err := dial(ctx, s.endpoint)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		put = func(ctx context.Context) error {
+			_, err := conn.Put(ctx, "bench/ready", s.name)
+			return err
+		}
+	} else {
+		defer http.DefaultClient.CloseIdleConnections()
+	}
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, err := conn.Put(attempt, "bench/ready", s.name)
+		err := put(attempt)
 		cancel()
 		if err == nil {
 			return nil
@@ -243,6 +265,6 @@ func freeAddresses(n int) ([]string, error) {
 // environment is this process's, without what would configure a server.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(e string) bool {
-		return strings.HasPrefix(e, "HERALD_") || strings.HasPrefix(e, "ETCD_")
+		return strings.HasPrefix(e, "HERALD_") || strings.HasPrefix(e, "ETCD_") || strings.HasPrefix(e, "CONSUL_")
 	})
 }

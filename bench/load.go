@@ -134,6 +134,8 @@ type closedWork struct {
 
 func (w closedWork) name() string { return w.label }
 
+func (w closedWork) door() door { return doorEtcd }
+
 func (w closedWork) sizes(s *settings) []int { return s.clients }
 
 func (w closedWork) prepare(ctx context.Context, c *cluster, s *settings) error {

@@ -1,8 +1,9 @@
-// Command bench compares Herald with etcd: it starts both side by side on loopback, asks each in turn through etcd's own
-// client, and prints throughput, latency and the servers' processor time.
+// Command bench compares Herald with etcd, and with Consul: it starts both side by side on loopback, asks each in turn through
+// etcd's own client, or through Consul's HTTP API with wrk, and prints throughput, latency and the servers' processor time.
 //
 //	go build -o bin/herald ./cmd/herald
 //	go run ./bench -nodes 1,3 -work put,range,mixed -clients 1,64,512
+//	go run ./bench -peers herald,consul -nodes 1 -work http-health,http-get -clients 64,256
 //
 // It is made for machines that also do other things. The peers take turns in short rounds, so that what else the machine
 // does meets both; every round's figure is printed beside the median, with how busy the rest of the machine was and how

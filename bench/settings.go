@@ -20,6 +20,7 @@ type settings struct {
 	peers []peer
 	works []work
 	dir   string // where the servers' data is, below directories of their own
+	wrk   string // wrk's binary
 	json  string // file for the figures; none if empty
 
 	arguments []string // of the command line
@@ -48,6 +49,7 @@ type peer struct {
 // work is a kind of load.
 type work interface {
 	name() string
+	door() door
 	// sizes are the numbers of clients, or of watchers, that it is done with.
 	sizes(*settings) []int
 	// prepare readies a cluster that has just been started.
@@ -61,12 +63,14 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	s := &settings{arguments: args}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(out)
-	peers := f.String("peers", "herald,etcd", "what to compare, of herald and etcd; one of them twice shows how much two runs of the same differ")
-	works := f.String("work", "", "loads, of those listed below; all if empty")
+	peers := f.String("peers", "herald,etcd", "what to compare, of herald, etcd and consul; one of them twice shows how much two runs of the same differ")
+	works := f.String("work", "", "loads, of those listed below; all that the peers can be asked for if empty")
 	nodes := f.String("nodes", "1,3", "sizes of the clusters")
 	clients := f.String("clients", "1,64,512", "numbers of clients that ask at once")
 	herald := f.String("herald", "bin/herald", "herald's binary")
 	etcd := f.String("etcd", "etcd", "etcd's binary")
+	consul := f.String("consul", "consul", "consul's binary")
+	f.StringVar(&s.wrk, "wrk", "wrk", "wrk's binary, which makes the loads named http-")
 	f.StringVar(&s.dir, "dir", "", "directory on the disk that the servers write to; the system's for temporary files if empty")
 	f.StringVar(&s.json, "json", "", "file to write the figures of all rounds to, as JSON")
 	f.IntVar(&s.conns, "conns", 16, "most connections that the clients share")
@@ -93,10 +97,10 @@ func parse(args []string, out io.Writer) (*settings, error) {
 		return nil, err
 	}
 	s.window = time.Duration(*seconds * float64(time.Second))
-	binaries := map[string]string{"herald": *herald, "etcd": *etcd}
+	binaries := map[string]string{"herald": *herald, "etcd": *etcd, "consul": *consul}
 	var errs [4]error
 	s.peers, errs[0] = parsePeers(*peers, binaries)
-	s.works, errs[1] = parseWorks(*works, s.allWorks(*watchers, *rate, *watchRate))
+	s.works, errs[1] = parseWorks(*works, s.allWorks(*watchers, *rate, *watchRate), s.peers)
 	s.nodes, errs[2] = parseSizes("nodes", *nodes)
 	s.clients, errs[3] = parseSizes("clients", *clients)
 	if f.NArg() > 0 {
@@ -116,6 +120,10 @@ func (s *settings) allWorks(watchers, rate, watchRate int) []work {
 		watchWork{label: "watch", watchers: 1000, rate: watchRate},
 		watchWork{label: "fanout-prefix", watchers: watchers, rate: rate},
 		watchWork{label: "fanout-keys", watchers: watchers, rate: rate, ownKey: true},
+		wrkWork{label: "http-health", fill: fillServices},
+		wrkWork{label: "http-get", fill: fillKeys},
+		wrkWork{label: "http-put"},
+		wrkWork{label: "http-register"},
 	}
 }
 
@@ -136,16 +144,29 @@ func parsePeers(list string, binaries map[string]string) ([]peer, error) {
 	return all, nil
 }
 
-// parseWorks picks loads by their names, in the order given.
-func parseWorks(list string, all []work) ([]work, error) {
-	if list == "" {
-		return all, nil
-	}
+// serves reports whether every peer can be asked through a door.
+func serves(peers []peer, d door) bool {
+	return !slices.ContainsFunc(peers, func(p peer) bool { return !slices.Contains(kinds[p.kind].doors, d) })
+}
+
+// parseWorks picks loads by their names, in the order given. Each is one that every peer can be asked for.
+func parseWorks(list string, all []work, peers []peer) ([]work, error) {
 	var picked []work
+	if list == "" {
+		for _, w := range all {
+			if serves(peers, w.door()) {
+				picked = append(picked, w)
+			}
+		}
+		return picked, nil
+	}
 	for name := range strings.SplitSeq(list, ",") {
 		i := slices.IndexFunc(all, func(w work) bool { return w.name() == name })
 		if i < 0 {
 			return nil, fmt.Errorf("-work: there is no load %q; -help lists them", name)
+		}
+		if !serves(peers, all[i].door()) {
+			return nil, fmt.Errorf("-work: %s is asked through the %s API, which not all of the peers have", name, all[i].door())
 		}
 		picked = append(picked, all[i])
 	}

@@ -43,18 +43,20 @@ func TestParseDefaultsAreSound(t *testing.T) {
 
 func TestParseSaysWhatIsWrong(t *testing.T) {
 	for args, want := range map[string]string{
-		"-peers consul":             `"consul" is none of etcd, herald`,
-		"-peers herald,":            `"" is none of`,
-		"-work put,fly":             `no load "fly"`,
-		"-nodes 0":                  `-nodes: "0"`,
-		"-clients 1,x":              `-clients: "x"`,
-		"-rounds 0":                 "-rounds is at least 1, not 0",
-		"-watchers -1":              "-watchers is at least 1, not -1",
-		"-writes 101":               "-writes is of a hundred, not 101",
-		"-seconds 0":                "0.1 seconds at least",
-		"-warm -1s":                 "-warm -1s",
-		"-peers etcd surplus":       `"surplus" is not a flag`,
-		"-nodes 0 -keys 0 -conns 0": "-keys is at least 1",
+		"-peers zookeeper":               `"zookeeper" is none of consul, etcd, herald`,
+		"-peers herald,consul -work put": "put is asked through the etcd API, which not all of the peers have",
+		"-work http-get":                 "http-get is asked through the HTTP API",
+		"-peers herald,":                 `"" is none of`,
+		"-work put,fly":                  `no load "fly"`,
+		"-nodes 0":                       `-nodes: "0"`,
+		"-clients 1,x":                   `-clients: "x"`,
+		"-rounds 0":                      "-rounds is at least 1, not 0",
+		"-watchers -1":                   "-watchers is at least 1, not -1",
+		"-writes 101":                    "-writes is of a hundred, not 101",
+		"-seconds 0":                     "0.1 seconds at least",
+		"-warm -1s":                      "-warm -1s",
+		"-peers etcd surplus":            `"surplus" is not a flag`,
+		"-nodes 0 -keys 0 -conns 0":      "-keys is at least 1",
 	} {
 		_, err := parse(strings.Fields(args), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -27,6 +27,8 @@ type watchWork struct {
 
 func (w watchWork) name() string { return w.label }
 
+func (w watchWork) door() door { return doorEtcd }
+
 func (w watchWork) sizes(*settings) []int { return []int{w.watchers} }
 
 func (w watchWork) prepare(context.Context, *cluster, *settings) error { return nil }
