@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"testing/synctest"
@@ -11,12 +12,14 @@ import (
 func TestGCPercent(t *testing.T) {
 	for _, c := range []struct {
 		live uint64
+		busy bool
 		want int
 	}{
-		{0, 200}, {128 << 20, 200}, {160 << 20, 175}, {192 << 20, 150}, {256 << 20, 100}, {10 << 30, 100},
+		{0, true, 200}, {128 << 20, true, 200}, {160 << 20, true, 175}, {192 << 20, true, 150}, {256 << 20, true, 100}, {10 << 30, true, 100},
+		{0, false, 100}, {192 << 20, false, 100}, {10 << 30, false, 100},
 	} {
-		if got := gcPercent(c.live); got != c.want {
-			t.Errorf("%d MiB: %d, want %d", c.live>>20, got, c.want)
+		if got := gcPercent(c.live, c.busy); got != c.want {
+			t.Errorf("%d MiB, busy %v: %d, want %d", c.live>>20, c.busy, got, c.want)
 		}
 	}
 }
@@ -37,10 +40,26 @@ func TestCollectorIsTunedAndPutBack(t *testing.T) {
 			tuneCollector(ctx)
 			close(ended)
 		}()
-		time.Sleep(2*lookAtHeap + time.Second)
-		if got := now(); got <= usualGC {
-			t.Errorf("GOGC is %d with the small heap of a test", got)
+		looks := func(n, cycles, want int) {
+			t.Helper()
+			for range n {
+				time.Sleep(time.Second)
+				for range cycles {
+					runtime.GC()
+				}
+				time.Sleep(lookAtHeap - time.Second)
+				synctest.Wait()
+				if got := now(); got != want {
+					t.Errorf("GOGC is %d with the small heap of a test after %d collections, want %d", got, cycles, want)
+				}
+			}
 		}
+		looks(1, 0, usualGC)
+		looks(1, busyCycles, relaxedGC)
+		looks(calmLooks-1, 0, relaxedGC)
+		looks(1, busyCycles, relaxedGC)
+		looks(calmLooks-1, 0, relaxedGC)
+		looks(2, 0, usualGC)
 		stop()
 		<-ended
 	})
