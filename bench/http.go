@@ -161,14 +161,20 @@ func fillKeys(ctx context.Context, s *settings, base string) error {
 	return putAll(ctx, base, s.keys, func(i int) (string, string) { return "/v1/kv/" + keyAt(i), value })
 }
 
-// fillServices registers every instance of every service, each with a check that passes.
+// fillServices registers every instance of every service.
 func fillServices(ctx context.Context, _ *settings, base string) error {
-	return putAll(ctx, base, httpServices*httpInstances, func(i int) (string, string) {
-		service, node := i/httpInstances, i%httpInstances
-		return "/v1/catalog/register", fmt.Sprintf(`{"Node":"node-%d","Address":"10.0.0.%d",`+
+	return fillInstances(ctx, base, httpServices, httpInstances)
+}
+
+// fillInstances registers so many instances of each of so many services, each with a check that passes, on as many nodes as a service
+// has instances.
+func fillInstances(ctx context.Context, base string, services, instances int) error {
+	return putAll(ctx, base, services*instances, func(i int) (string, string) {
+		service, node := i/instances, i%instances
+		return "/v1/catalog/register", fmt.Sprintf(`{"Node":"node-%d","Address":"10.0.%d.%d",`+
 			`"Service":{"ID":"svc-%d","Service":"svc-%d","Port":8080,"Tags":["v1","primary"],"Meta":{"version":"1.2.3"}},`+
 			`"Check":{"CheckID":"check-%d","Name":"alive","ServiceID":"svc-%d","Status":"passing"}}`,
-			node, node+1, service, service, service, service)
+			node, node/250, node%250+1, service, service, service, service)
 	})
 }
 

@@ -70,9 +70,13 @@ func (r *report) compareWork(ctx context.Context, s *settings, w work, nodes int
 func compareRounds(ctx context.Context, s *settings, w work, clusters []*cluster, size int, progress io.Writer) (comparison, error) {
 	made := comparison{Work: w.name(), Clients: size}
 	rounds := make([][][]figure, len(clusters))
-	for n := range s.rounds {
+	turns := s.rounds
+	if _, once := w.(fillWork); once {
+		turns = 1
+	}
+	for n := range turns {
 		for p, c := range clusters {
-			fmt.Fprintf(progress, "%s of %d, %d nodes, round %d of %d: %s\n", w.name(), size, len(c.servers), n+1, s.rounds, c.peer)
+			fmt.Fprintf(progress, "%s of %d, %d nodes, round %d of %d: %s\n", w.name(), size, len(c.servers), n+1, turns, c.peer)
 			got, err := oneRound(ctx, s, w, c, size)
 			if err != nil {
 				return made, fmt.Errorf("%s of %d, %s of %d: %w", w.name(), size, c.peer, len(c.servers), err)

@@ -34,9 +34,10 @@ type settings struct {
 	window  time.Duration // of measuring, in each round
 
 	keys   int
-	value  int // bytes
-	writes int // of a hundred requests of the mixed work
-	ahead  int // most writes that watchers have not seen all of
+	value  int           // bytes
+	writes int           // of a hundred requests of the mixed work
+	settle time.Duration // after a catalog was filled
+	ahead  int           // most writes that watchers have not seen all of
 }
 
 // peer is a system under comparison.
@@ -81,6 +82,7 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	f.IntVar(&s.keys, "keys", 10000, "keys that are put and read")
 	f.IntVar(&s.value, "value", 256, "bytes of a value")
 	f.IntVar(&s.writes, "writes", 10, "puts in a hundred requests of the mixed load")
+	f.DurationVar(&s.settle, "settle", 0, "how long after filling a catalog its memory is looked at again")
 	f.IntVar(&s.ahead, "ahead", 100, "most writes that not all watchers have seen; further ones wait")
 	watchers := f.Int("watchers", 10000, "watchers of fanout-prefix and fanout-keys")
 	rate := f.Int("rate", 1000, "writes a second of fanout-prefix and fanout-keys")
@@ -124,6 +126,8 @@ func (s *settings) allWorks(watchers, rate, watchRate int) []work {
 		wrkWork{label: "http-get", fill: fillKeys},
 		wrkWork{label: "http-put"},
 		wrkWork{label: "http-register"},
+		fillWork{label: "http-fill", services: 1000, instances: 10},
+		fillWork{label: "http-fill-million", services: 1000, instances: 1000},
 	}
 }
 
