@@ -117,6 +117,8 @@ type call struct {
 	body   []byte
 	// wait is how long a blocking read may take by itself.
 	wait time.Duration
+	// limit bounds an attempt in place of the client's timeout; 0 does not.
+	limit time.Duration
 	// repeatable says that carrying it out twice comes to the same.
 	repeatable bool
 	// local goes to the first address alone.
@@ -199,7 +201,7 @@ func notSent(err error) bool {
 
 // attempt sends a call to one server.
 func (c *Client) attempt(ctx context.Context, server *url.URL, r call, accept []int) (*reply, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout+r.wait, errSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.patience(r), errSlow)
 	defer cancel()
 	req, err := c.request(ctx, server, r, bytes.NewReader(r.body))
 	if err != nil {
@@ -224,6 +226,14 @@ func (c *Client) attempt(ctx context.Context, server *url.URL, r call, accept []
 		}
 	}
 	return nil, newError(r, rep)
+}
+
+// patience is how long an attempt may take.
+func (c *Client) patience(r call) time.Duration {
+	if r.limit > 0 {
+		return min(r.limit, c.timeout) + r.wait
+	}
+	return c.timeout + r.wait
 }
 
 // request makes the request that sends a call to a server.
@@ -273,7 +283,7 @@ func (c *Client) unanswered(ctx context.Context, server *url.URL, r call, err er
 		return ctx.Err()
 	case notSent(err):
 	case late:
-		err = fmt.Errorf("%w (no answer in %v)", registry.ErrTimeout, c.timeout+r.wait)
+		err = fmt.Errorf("%w (no answer in %v)", registry.ErrTimeout, c.patience(r))
 	case r.method != http.MethodGet:
 		err = fmt.Errorf("%w (%w)", registry.ErrTimeout, err)
 	}

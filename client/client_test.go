@@ -31,6 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type server struct {
 	store *storetest.Memory
 	url   string
+	cut   atomic.Bool // for RoundTrip
 }
 
 func serve(t testing.TB) *server {
@@ -38,7 +39,8 @@ func serve(t testing.TB) *server {
 	s := &server{store: storetest.NewMemory(t)}
 	c := catalog.New()
 	d := httpserver.New()
-	d.Config().(*httpserver.Config).Address = "127.0.0.1:0"
+	cfg := d.Config().(*httpserver.Config)
+	cfg.Address, cfg.SessionTTLMin = "127.0.0.1:0", time.Second
 	ctx, cancel := context.WithCancel(context.Background())
 	err := d.Open(ctx, &plugin.Host{
 		Node: "n1", Datacenter: "dc1", Server: true, Store: s.store, Cluster: s.store, Catalog: c, Agent: newAgent(), DrainTimeout: 5 * time.Second,

@@ -4,8 +4,9 @@
 // It owns the requests and which server they go to. It refuses to know how a
 // server works: of Herald's packages it uses the registry's vocabulary, the
 // catalog's records and the API's documents. Errors are the registry's own, for
-// errors.Is, also across the network. It starts no goroutine of its own;
-// a Client is safe for concurrent use, and net/http owns its connections.
+// errors.Is, also across the network. It starts no goroutine of its own
+// but those of WithLock, which waits for them; a Client is safe for concurrent
+// use, and net/http owns its connections.
 //
 // Several addresses are several servers of one cluster, any of which takes any call. A
 // call goes to the one that answered last. If that cannot be reached, or says that

@@ -61,20 +61,12 @@ func (k KV) Keys(ctx context.Context, prefix, separator string, o ReadOptions) (
 }
 
 func (k KV) read(ctx context.Context, r call) ([]registry.KeyValue, Meta, error) {
-	rep, err := k.c.do(ctx, r, http.StatusNotFound)
+	pairs, meta, err := k.pairs(ctx, r)
 	if err != nil {
-		return nil, Meta{}, err
-	}
-	meta := metaOf(rep.header)
-	if rep.status == http.StatusNotFound {
-		if meta.Index == 0 { // not a key's 404 but a path's: no server of this API
-			return nil, meta, newError(r, rep)
-		}
-		return nil, meta, nil
-	}
-	var pairs []api.KVPair
-	if err := decode(rep, &pairs); err != nil {
 		return nil, meta, err
+	}
+	if pairs == nil {
+		return nil, meta, nil
 	}
 	kvs := make([]registry.KeyValue, len(pairs))
 	for i, p := range pairs {
@@ -85,6 +77,16 @@ func (k KV) read(ctx context.Context, r call) ([]registry.KeyValue, Meta, error)
 		}
 	}
 	return kvs, meta, nil
+}
+
+// pairs reads keys as the API has them, with the sessions that hold them.
+func (k KV) pairs(ctx context.Context, r call) ([]api.KVPair, Meta, error) {
+	rep, meta, err := k.c.document(ctx, r)
+	if err != nil || rep == nil {
+		return nil, meta, err
+	}
+	var pairs []api.KVPair
+	return pairs, meta, decode(rep, &pairs)
 }
 
 // PutOptions are what a put can say beside the value.
