@@ -47,6 +47,15 @@ func (e *evidence) past() past {
 	return p
 }
 
+// changed reports whether a key is known to have changed at a revision.
+func (p *past) changed(key string, rev int64) bool {
+	if p.known == nil {
+		return false
+	}
+	_, ok := p.known.commits[rev][key]
+	return ok
+}
+
 // since is the first revision from which on all up to rev are known; above rev if it is not.
 func (p *past) since(rev int64) int64 {
 	if p.known == nil {

@@ -21,7 +21,8 @@ const wakeSlack = 2 * time.Second
 // before the question; no change is slept through; and nobody is woken by nothing.
 func (e *evidence) polls() Verdict {
 	v := Verdict{Of: "blocking queries answered"}
-	p := &polled{evidence: e, v: &v, writes: e.lastWrites(), past: e.past(), catalog: e.watchedWhole(registry.SpaceCatalog), same: map[answered]*history.Polled{}}
+	past := e.past()
+	p := &polled{evidence: e, v: &v, writes: e.lastWrites(past.changed), past: past, catalog: e.watchedWhole(registry.SpaceCatalog), same: map[answered]*history.Polled{}}
 	p.collect()
 	last := map[int]*history.Polled{} // the query of each client before
 	for i := range e.Polled {

@@ -25,7 +25,7 @@ func (e *evidence) stale() Verdict {
 	}
 	v.Checked = len(reads)
 	past := newWatermark(e.points)
-	writes := e.lastWrites()
+	writes := e.lastWrites(func(string, int64) bool { return true })
 	for _, o := range reads {
 		// That somebody wrote what was read is for the check of the registers.
 		if o.Age < 0 {
@@ -45,12 +45,16 @@ func (e *evidence) stale() Verdict {
 	return v
 }
 
-// lastWrites is the watermark of each register.
-func (e *evidence) lastWrites() map[string]watermark {
+// lastWrites is the watermark of each register. Of deletions it has those of which changed says that they
+// changed something: the deletion of a key that is not there, in a transaction with others, leaves its index alone.
+func (e *evidence) lastWrites(changed func(key string, rev int64) bool) map[string]watermark {
 	byKey := map[string][]point{}
 	for _, p := range e.points {
 		if o, ok := p.rec.(history.KV); ok && p.write {
 			for _, w := range o.Set {
+				if w.Delete && !changed(w.Key, p.rev) {
+					continue
+				}
 				byKey[w.Key] = append(byKey[w.Key], p)
 			}
 		}
