@@ -10,8 +10,8 @@ import (
 )
 
 func (p *program) configCommand() *cobra.Command {
-	return group(&cobra.Command{Use: "config", Short: "Show or check the configuration"},
-		p.configShowCommand(), p.configValidateCommand())
+	return group(&cobra.Command{Use: "config", Short: "Show or check the configuration; get or put keys as one document"},
+		p.configShowCommand(), p.configValidateCommand(), p.configGetCommand(), p.configPutCommand())
 }
 
 func (p *program) configShowCommand() *cobra.Command {

@@ -14,9 +14,9 @@ import (
 )
 
 func (p *program) kvCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "kv", Short: "Read, write and watch keys"}
+	cmd := &cobra.Command{Use: "kv", Short: "Read, write, edit, watch, export and import keys"}
 	r := remoteFlags(cmd)
-	return group(cmd, p.kvGet(r), p.kvPut(r), p.kvDelete(r), p.kvList(r), p.kvWatch(r))
+	return group(cmd, p.kvGet(r), p.kvPut(r), p.kvDelete(r), p.kvList(r), p.kvTree(r), p.kvEdit(r), p.kvWatch(r), p.kvExport(r), p.kvImport(r))
 }
 
 // keyJSON is a key as --output json prints it. Values that are not UTF-8 text

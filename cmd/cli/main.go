@@ -22,7 +22,7 @@ type program struct {
 }
 
 // Main runs the command line and returns the exit status: 0, 1 for a failure,
-// 2 for a command line that makes no sense. SIGINT and SIGTERM end what runs in
+// 2 for a command line that makes no sense; lock and watch have more (see their help). SIGINT and SIGTERM end what runs in
 // an orderly way; a second one ends the process at once.
 func Main(args []string, stdout, stderr io.Writer, plugins *plugin.Registry) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -36,6 +36,13 @@ func Main(args []string, stdout, stderr io.Writer, plugins *plugin.Registry) int
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		if exit.err != nil {
+			fmt.Fprintln(stderr, "herald:", exit.err)
+		}
+		return exit.status
 	}
 	fmt.Fprintln(stderr, "herald:", err)
 	var usage *usageError
@@ -53,7 +60,7 @@ func (p *program) root() *cobra.Command {
 		SilenceErrors: true,
 	},
 		p.devCommand(), p.serverCommand(), p.agentCommand(),
-		p.kvCommand(), p.serviceCommand(), p.membersCommand(), p.joinCommand(), p.leaveCommand(), p.snapshotCommand(), p.healthCommand(),
+		p.kvCommand(), p.lockCommand(), p.watchCommand(), p.serviceCommand(), p.membersCommand(), p.joinCommand(), p.leaveCommand(), p.snapshotCommand(), p.healthCommand(),
 		p.configCommand(), p.pluginsCommand(), p.versionCommand(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
