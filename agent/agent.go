@@ -23,11 +23,12 @@ type Agent struct {
 	kinds map[string]registry.NewChecker
 	log   *slog.Logger
 
-	// edit is held through a change of definitions, its disk write included. See the
-	// package comment for the order of locks.
-	edit   sync.Mutex
-	closed bool
-	disk   *disk // nil without a DataDir
+	// edit has an element while it is held: through changes of definitions, their disk
+	// write included. See the package comment for the order of locks.
+	edit    chan struct{}
+	changes changes // that wait for it
+	closed  bool
+	disk    *disk // nil without a DataDir
 
 	state state
 	link  link
@@ -60,6 +61,7 @@ func New(cfg Config, up Upstream, kinds map[string]registry.NewChecker, log *slo
 	a := &Agent{
 		cfg: cfg, up: up, kinds: kinds, log: log,
 		state: newState(),
+		edit:  make(chan struct{}, 1),
 		dirty: make(chan struct{}, 1), lost: make(chan registry.LeaseID, 1),
 	}
 	a.link.log = log
@@ -124,10 +126,10 @@ func (a *Agent) Close() {
 }
 
 func (a *Agent) release() {
-	a.edit.Lock()
-	defer a.edit.Unlock()
+	a.edit <- struct{}{}
 	a.closed = true
 	a.disk.close()
+	<-a.edit
 }
 
 // load fills the state at start: the process's own services, then files, then what

@@ -123,7 +123,7 @@ func (f *fileSet) service(path string, def registry.ServiceDefinition) (prepared
 }
 
 func (f *fileSet) check(path string, def registry.CheckDefinition) (preparedCheck, error) {
-	p, warnings, err := f.agent.prepareLoneCheck(def, owner{origin: fromFile}, f.names)
+	p, warnings, err := f.agent.prepareLoneCheck(def, owner{origin: fromFile}, func(id string) *service { return f.names[id] })
 	if errors.Is(err, registry.ErrServiceNotFound) {
 		return preparedCheck{}, fmt.Errorf("%s: %w: no configuration file defines it", path, err)
 	}

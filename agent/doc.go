@@ -49,8 +49,9 @@
 //
 // Three, taken in this order:
 //
-//	Agent.edit  held through a change of definitions, its disk write included, so
-//	            that the disk and the state see changes in one order
+//	Agent.edit  held through changes of definitions, their disk write included, so
+//	            that the disk and the state see changes in one order; who waits for it
+//	            has whoever gets it first make its change too (change.go)
 //	state.mu    the desired state and the results of checks; never held over I/O
 //	link.mu     how the agent stands with the servers; never held over a call
 //

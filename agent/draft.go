@@ -9,30 +9,95 @@ import (
 	"herald/registry"
 )
 
-// draft is a change of definitions that is being made: the maps as they would be.
-// Nothing of it shows until it is committed, so an error on the way changes
-// nothing. Agent.edit is held for as long as it lives.
+// draft is a change of definitions that is being made: what becomes of the ids
+// that it touches, over what there is, so that it costs what it changes and not what
+// the agent has. Nothing of it shows until it is committed, so an error on the way
+// changes nothing. Agent.edit is held for as long as it lives.
 type draft struct {
+	state *state
+	base  *draft // the changes that come between the state and this one; nil if none do
+
+	// A nil service or check is dropped.
 	services map[string]*service
 	checks   map[string]*healthCheck
-	// The ids that differ from the state's, or may.
-	touchedServices, touchedChecks map[string]bool
+	// named are the ids in checks by the service that they were put on: what checksOf
+	// finds and state.checksOf lacks.
+	named map[string][]string
 }
 
 func (s *state) draft() *draft {
 	return &draft{
-		services: maps.Clone(s.services), checks: maps.Clone(s.checks),
-		touchedServices: map[string]bool{}, touchedChecks: map[string]bool{},
+		state: s, services: map[string]*service{}, checks: map[string]*healthCheck{}, named: map[string][]string{},
 	}
 }
 
-func (d *draft) empty() bool { return len(d.touchedServices) == 0 && len(d.touchedChecks) == 0 }
+// draft begins a change on top of d.
+func (d *draft) draft() *draft {
+	next := d.state.draft()
+	next.base = d
+	return next
+}
+
+// absorb makes next, which was begun on top of d, a part of it.
+func (d *draft) absorb(next *draft) {
+	maps.Copy(d.services, next.services)
+	for id, c := range next.checks {
+		if c != nil {
+			d.setCheck(c)
+		} else {
+			d.checks[id] = nil
+		}
+	}
+}
+
+func (d *draft) empty() bool { return len(d.services) == 0 && len(d.checks) == 0 }
+
+// service is the service of that id as d leaves it, nil if there is none.
+func (d *draft) service(id string) *service {
+	for ; d != nil; d = d.base {
+		if sv, touched := d.services[id]; touched {
+			return sv
+		}
+		if d.base == nil {
+			return d.state.services[id]
+		}
+	}
+	return nil
+}
+
+// check is the check of that id as d leaves it, nil if there is none.
+func (d *draft) check(id string) *healthCheck {
+	for ; d != nil; d = d.base {
+		if c, touched := d.checks[id]; touched {
+			return c
+		}
+		if d.base == nil {
+			return d.state.checks[id]
+		}
+	}
+	return nil
+}
+
+// everything is all that there is as d leaves it: for changes that are about
+// everything.
+func (d *draft) everything() (services map[string]*service, checks map[string]*healthCheck) {
+	if d.base != nil {
+		services, checks = d.base.everything()
+	} else {
+		services, checks = maps.Clone(d.state.services), maps.Clone(d.state.checks)
+	}
+	maps.Copy(services, d.services)
+	maps.Copy(checks, d.checks)
+	maps.DeleteFunc(services, func(_ string, sv *service) bool { return sv == nil })
+	maps.DeleteFunc(checks, func(_ string, c *healthCheck) bool { return c == nil })
+	return services, checks
+}
 
 // putService registers a service. The checks it has and p does not name stay if
 // keep says so; those of maintenance mode always do. An error changes nothing.
 func (d *draft) putService(p prepared, o owner, keep func(*healthCheck) bool) error {
 	id := p.def.ID
-	old := d.services[id]
+	old := d.service(id)
 	if old != nil && !o.mayReplace(old.owner) {
 		return fmt.Errorf("%w: %q is defined by %s", registry.ErrDuplicateService, id, old.owner)
 	}
@@ -52,7 +117,7 @@ func (d *draft) putService(p prepared, o owner, keep func(*healthCheck) bool) er
 		next.parts = append(next.parts, c.def.ID)
 	}
 	for _, checkID := range d.checksOf(id) {
-		c := d.checks[checkID]
+		c := d.check(checkID)
 		switch {
 		case slices.Contains(next.parts, checkID) || c.def.Kind == kindMaintenance:
 		case !keep(c):
@@ -63,7 +128,6 @@ func (d *draft) putService(p prepared, o owner, keep func(*healthCheck) bool) er
 		}
 	}
 	d.services[id] = next
-	d.touchedServices[id] = true
 	return nil
 }
 
@@ -74,14 +138,14 @@ func (d *draft) unchanged(old *service, p prepared, keep func(*healthCheck) bool
 	}
 	named := 0
 	for _, c := range p.checks {
-		have := d.checks[c.def.ID]
+		have := d.check(c.def.ID)
 		if have == nil || !have.part || !sameDefinition(have.def, c.def) {
 			return false
 		}
 		named++
 	}
 	for _, id := range d.checksOf(p.def.ID) {
-		c := d.checks[id]
+		c := d.check(id)
 		isNamed := slices.ContainsFunc(p.checks, func(q preparedCheck) bool { return q.def.ID == id })
 		if !isNamed && c.def.Kind != kindMaintenance && !keep(c) {
 			return false
@@ -92,7 +156,7 @@ func (d *draft) unchanged(old *service, p prepared, keep func(*healthCheck) bool
 
 // clash is why a check cannot be registered, nil if it can.
 func (d *draft) clash(p preparedCheck) error {
-	if have := d.checks[p.def.ID]; have != nil && have.def.ServiceID != p.def.ServiceID {
+	if have := d.check(p.def.ID); have != nil && have.def.ServiceID != p.def.ServiceID {
 		return fmt.Errorf("check %q: %w", p.def.ID, invalid("the id belongs to a check of %s", whose(have.def.ServiceID)))
 	}
 	return nil
@@ -104,7 +168,7 @@ func (d *draft) putCheck(p preparedCheck, o owner, part bool) error {
 	if err := d.clash(p); err != nil {
 		return err
 	}
-	have := d.checks[p.def.ID]
+	have := d.check(p.def.ID)
 	next := &healthCheck{def: p.def, checker: p.checker, owner: o, part: part}
 	if have != nil && sameDefinition(have.def, p.def) {
 		if have.owner == o && have.part == part {
@@ -128,7 +192,7 @@ func whose(serviceID string) string {
 // putLoneCheck registers a check by itself. If it stood in its service's
 // definition, it no longer does.
 func (d *draft) putLoneCheck(p preparedCheck, o owner) error {
-	if have := d.checks[p.def.ID]; have != nil {
+	if have := d.check(p.def.ID); have != nil {
 		if !o.mayReplace(have.owner) {
 			return fmt.Errorf("check %q: %w", p.def.ID, invalid("it is defined by %s", have.owner))
 		}
@@ -145,47 +209,47 @@ func (d *draft) putLoneCheck(p preparedCheck, o owner) error {
 
 func (d *draft) setCheck(c *healthCheck) {
 	d.checks[c.def.ID] = c
-	d.touchedChecks[c.def.ID] = true
+	if named := d.named[c.def.ServiceID]; !slices.Contains(named, c.def.ID) {
+		d.named[c.def.ServiceID] = append(named, c.def.ID)
+	}
 }
 
 func (d *draft) dropService(id string) {
 	for _, c := range d.checksOf(id) {
-		delete(d.checks, c)
-		d.touchedChecks[c] = true
+		d.checks[c] = nil
 	}
-	delete(d.services, id)
-	d.touchedServices[id] = true
+	d.services[id] = nil
 }
 
 func (d *draft) dropCheck(id string) {
-	c := d.checks[id]
-	delete(d.checks, id)
-	d.touchedChecks[id] = true
+	c := d.check(id)
+	d.checks[id] = nil
 	d.dropPart(c.def.ServiceID, id)
 }
 
 // dropPart takes a check out of its service's definition.
 func (d *draft) dropPart(serviceID, id string) {
-	sv := d.services[serviceID]
+	sv := d.service(serviceID)
 	if sv == nil || !slices.Contains(sv.parts, id) {
 		return
 	}
 	next := *sv
 	next.parts = slices.DeleteFunc(slices.Clone(sv.parts), func(p string) bool { return p == id })
 	d.services[serviceID] = &next
-	d.touchedServices[serviceID] = true
 }
 
 // checksOf returns the ids of all checks of a service, sorted.
 func (d *draft) checksOf(serviceID string) []string {
-	var ids []string
-	for id, c := range d.checks {
-		if c.def.ServiceID == serviceID {
-			ids = append(ids, id)
-		}
+	ids := slices.Clone(d.state.checksOf[serviceID])
+	for o := d; o != nil; o = o.base {
+		ids = append(ids, o.named[serviceID]...)
 	}
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		c := d.check(id)
+		return c == nil || c.def.ServiceID != serviceID
+	})
 	slices.Sort(ids)
-	return ids
+	return slices.Compact(ids)
 }
 
 // replaceAll makes services and checks all that o defines.
@@ -206,8 +270,8 @@ func (d *draft) replaceAll(o owner, services []prepared, checks []preparedCheck)
 
 // replaceSource makes services all that a source defines, but for those that are
 // refused, which it returns the errors of. Services whose ids are held, and those that
-// are refused, stay as they are. d has no change of s yet.
-func (d *draft) replaceSource(s *state, o owner, services []prepared, held map[string]bool) (refused []error) {
+// are refused, stay as they are. d has no change yet.
+func (d *draft) replaceSource(o owner, services []prepared, held map[string]bool) (refused []error) {
 	for {
 		d.makeRoom(o, services, nil, held)
 		var good []prepared
@@ -225,7 +289,9 @@ func (d *draft) replaceSource(s *state, o owner, services []prepared, held map[s
 		// Room was made for what was then refused, and that may have been another's
 		// check: again from the start, without it.
 		services = good
-		*d = *s.draft()
+		clear(d.services)
+		clear(d.checks)
+		clear(d.named)
 	}
 }
 
@@ -245,7 +311,8 @@ func (d *draft) makeRoom(o owner, services []prepared, checks []preparedCheck, h
 	}
 	// Everything that goes goes first, so that a check's id may move from one
 	// service to another.
-	for id, sv := range maps.Clone(d.services) {
+	allServices, allChecks := d.everything()
+	for id, sv := range allServices {
 		p, stays := stay[id]
 		if !stays && sv.owner == o && !held[id] {
 			d.dropService(id)
@@ -259,8 +326,8 @@ func (d *draft) makeRoom(o owner, services []prepared, checks []preparedCheck, h
 			}
 		}
 	}
-	for id, c := range maps.Clone(d.checks) {
-		if d.checks[id] != nil && c.owner == o && !c.part && !stayLone[id] {
+	for id, c := range allChecks {
+		if d.check(id) != nil && c.owner == o && !c.part && !stayLone[id] {
 			d.dropCheck(id)
 		}
 	}
@@ -276,11 +343,12 @@ func newRun(d registry.CheckDefinition) *run {
 	return r
 }
 
-// commitLocked makes a draft the state. It returns the runs that are new, and
-// ends those that are no longer wanted.
+// commitLocked makes a draft that was begun on the state as it is a part of it. It
+// returns the runs that are new, and ends those that are no longer wanted.
 func (s *state) commitLocked(d *draft, now time.Time) (started []*healthCheck) {
-	for id := range d.touchedChecks {
-		old, next := s.checks[id], d.checks[id]
+	for id, next := range d.checks {
+		old := s.checks[id]
+		s.putLocked(id, next)
 		if old != nil && (next == nil || next.run != old.run) {
 			old.run.ended = true
 			if old.run.stop != nil {
@@ -306,8 +374,37 @@ func (s *state) commitLocked(d *draft, now time.Time) (started []*healthCheck) {
 		}
 		started = append(started, next)
 	}
-	s.services, s.checks = d.services, d.checks
+	for id, next := range d.services {
+		if next == nil {
+			delete(s.services, id)
+		} else {
+			s.services[id] = next
+		}
+	}
 	s.generation++
 	s.defined = s.generation
 	return started
+}
+
+// putLocked makes next the check of that id, or removes it if next is nil.
+func (s *state) putLocked(id string, next *healthCheck) {
+	if old := s.checks[id]; old != nil && (next == nil || next.def.ServiceID != old.def.ServiceID) {
+		of := s.checksOf[old.def.ServiceID]
+		if i, found := slices.BinarySearch(of, id); found {
+			of = slices.Delete(of, i, i+1)
+		}
+		s.checksOf[old.def.ServiceID] = of
+		if len(of) == 0 {
+			delete(s.checksOf, old.def.ServiceID)
+		}
+	}
+	if next == nil {
+		delete(s.checks, id)
+		return
+	}
+	s.checks[id] = next
+	of := s.checksOf[next.def.ServiceID]
+	if i, found := slices.BinarySearch(of, id); !found {
+		s.checksOf[next.def.ServiceID] = slices.Insert(of, i, id)
+	}
 }

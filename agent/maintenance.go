@@ -21,7 +21,7 @@ const noReason = "maintenance mode is on; no reason was given"
 // new registration of the service.
 func (a *Agent) SetServiceMaintenance(ctx context.Context, id string, on bool, reason string) error {
 	return a.change(ctx, func(d *draft) error {
-		if d.services[id] == nil {
+		if d.service(id) == nil {
 			return fmt.Errorf("service %q: %w", id, registry.ErrServiceNotFound)
 		}
 		return d.setMaintenance(serviceMaintenancePrefix+id, id, "Service Maintenance Mode", on, reason)
@@ -38,7 +38,7 @@ func (a *Agent) SetNodeMaintenance(ctx context.Context, on bool, reason string) 
 // setMaintenance adds or removes a maintenance check. Turning it on again changes
 // the reason if one is given.
 func (d *draft) setMaintenance(checkID, serviceID, name string, on bool, reason string) error {
-	have := d.checks[checkID]
+	have := d.check(checkID)
 	switch {
 	case !on && have == nil:
 		return nil

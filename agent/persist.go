@@ -36,19 +36,19 @@ func (d *disk) saveChange(s *state, next *draft) error {
 		return nil
 	}
 	var gone []string
-	for id := range next.touchedServices {
-		old, now := s.services[id], next.services[id]
+	for id, now := range next.services {
+		old := s.services[id]
 		switch {
 		case now != nil && now.owner.origin == fromAPI:
-			if err := d.write(fileOf(serviceFiles, id), now.definition(next.checks)); err != nil {
+			if err := d.write(fileOf(serviceFiles, id), now.definition(next.check)); err != nil {
 				return err
 			}
 		case old != nil && old.owner.origin == fromAPI:
 			gone = append(gone, fileOf(serviceFiles, id))
 		}
 	}
-	for id := range next.touchedChecks {
-		old, now := s.checks[id], next.checks[id]
+	for id, now := range next.checks {
+		old := s.checks[id]
 		switch {
 		case now.isAPIsOwn():
 			if err := d.write(fileOf(checkFiles, id), now.def); err != nil {
@@ -123,7 +123,7 @@ func (a *Agent) takeKept(name string, err error) error {
 }
 
 func (a *Agent) loadService(d *draft, def registry.ServiceDefinition) error {
-	if have := d.services[def.ID]; have != nil {
+	if have := d.service(def.ID); have != nil {
 		return fmt.Errorf("%w: service %q is defined by %s", errSuperseded, def.ID, have.owner)
 	}
 	api := owner{origin: fromAPI}
@@ -132,7 +132,7 @@ func (a *Agent) loadService(d *draft, def registry.ServiceDefinition) error {
 		return err
 	}
 	for _, c := range p.checks {
-		if have := d.checks[c.def.ID]; have != nil {
+		if have := d.check(c.def.ID); have != nil {
 			return fmt.Errorf("service %q: %w", def.ID, invalid("check id %q belongs to %s", c.def.ID, whose(have.def.ServiceID)))
 		}
 	}
@@ -140,17 +140,17 @@ func (a *Agent) loadService(d *draft, def registry.ServiceDefinition) error {
 }
 
 func (a *Agent) loadCheck(d *draft, def registry.CheckDefinition) error {
-	if have := d.checks[def.ID]; have != nil {
+	if have := d.check(def.ID); have != nil {
 		return fmt.Errorf("%w: check %q is defined by %s", errSuperseded, def.ID, have.owner)
 	}
-	if def.ServiceID != "" && d.services[def.ServiceID] == nil {
+	if def.ServiceID != "" && d.service(def.ServiceID) == nil {
 		return fmt.Errorf("%w: check %q is of service %q, which is gone", errSuperseded, def.ID, def.ServiceID)
 	}
 	api := owner{origin: fromAPI}
 	if def.Kind == kindMaintenance && (def.ID == nodeMaintenanceID || strings.HasPrefix(def.ID, serviceMaintenancePrefix)) {
 		return d.putCheck(preparedCheck{def: def}, api, false)
 	}
-	p, _, err := a.prepareLoneCheck(def, api, d.services)
+	p, _, err := a.prepareLoneCheck(def, api, d.service)
 	if err != nil {
 		return err
 	}

@@ -7,43 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"herald/registry"
 )
 
 func keepChecks(*healthCheck) bool { return true }
 func dropChecks(*healthCheck) bool { return false }
-
-// change makes a change of definitions: on disk first, so that what was
-// acknowledged survives, then in the state. An error changes nothing.
-func (a *Agent) change(ctx context.Context, make func(*draft) error) error {
-	a.edit.Lock()
-	defer a.edit.Unlock()
-	if a.closed {
-		return fmt.Errorf("agent: %w", registry.ErrStopped)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	d := a.state.draft()
-	if err := make(d); err != nil {
-		return err
-	}
-	if d.empty() {
-		return nil
-	}
-	if err := a.disk.saveChange(&a.state, d); err != nil {
-		return err
-	}
-	a.state.mu.Lock()
-	for _, c := range a.state.commitLocked(d, time.Now()) {
-		a.startLocked(c)
-	}
-	a.state.mu.Unlock()
-	a.wakeAdvertise()
-	return nil
-}
 
 // RegisterService implements registry.Agent. The definition is copied.
 func (a *Agent) RegisterService(ctx context.Context, d registry.ServiceDefinition, replaceChecks bool) ([]string, error) {
@@ -68,7 +37,7 @@ func (a *Agent) RegisterService(ctx context.Context, d registry.ServiceDefinitio
 // registry.ErrInvalid.
 func (a *Agent) DeregisterService(ctx context.Context, id string) error {
 	return a.change(ctx, func(d *draft) error {
-		sv := d.services[id]
+		sv := d.service(id)
 		switch {
 		case sv == nil:
 			return fmt.Errorf("service %q: %w", id, registry.ErrServiceNotFound)
@@ -85,7 +54,7 @@ func (a *Agent) DeregisterService(ctx context.Context, id string) error {
 func (a *Agent) RegisterCheck(ctx context.Context, def registry.CheckDefinition) error {
 	api := owner{origin: fromAPI}
 	return a.change(ctx, func(d *draft) error {
-		p, warnings, err := a.prepareLoneCheck(def, api, d.services)
+		p, warnings, err := a.prepareLoneCheck(def, api, d.service)
 		if err != nil {
 			return err
 		}
@@ -97,12 +66,12 @@ func (a *Agent) RegisterCheck(ctx context.Context, def registry.CheckDefinition)
 }
 
 // prepareLoneCheck is prepareCheck for a check that is registered by itself.
-func (a *Agent) prepareLoneCheck(def registry.CheckDefinition, o owner, services map[string]*service) (preparedCheck, []string, error) {
+func (a *Agent) prepareLoneCheck(def registry.CheckDefinition, o owner, service func(id string) *service) (preparedCheck, []string, error) {
 	if def.ID == "" {
 		def.ID = def.Name
 	}
 	if def.ServiceID != "" {
-		sv := services[def.ServiceID]
+		sv := service(def.ServiceID)
 		if sv == nil {
 			return preparedCheck{}, nil, fmt.Errorf("check %q: service %q: %w", def.ID, def.ServiceID, registry.ErrServiceNotFound)
 		}
@@ -126,7 +95,7 @@ func (a *Agent) prepareLoneCheck(def registry.CheckDefinition, o owner, services
 // ends that mode.
 func (a *Agent) DeregisterCheck(ctx context.Context, id string) error {
 	return a.change(ctx, func(d *draft) error {
-		c := d.checks[id]
+		c := d.check(id)
 		switch {
 		case c == nil:
 			return fmt.Errorf("check %q: %w", id, registry.ErrCheckNotFound)
@@ -164,7 +133,7 @@ func (a *Agent) SetSource(ctx context.Context, name string, services []registry.
 		}
 	}
 	err := a.change(ctx, func(d *draft) error {
-		for _, err := range d.replaceSource(&a.state, o, all, held) {
+		for _, err := range d.replaceSource(o, all, held) {
 			refuse(err)
 		}
 		return nil
@@ -185,7 +154,7 @@ func (a *Agent) Services() []registry.AgentService {
 	for _, id := range slices.Sorted(maps.Keys(s.services)) {
 		sv := s.services[id]
 		all = append(all, registry.AgentService{
-			Definition: sv.definition(s.checks), Warnings: sv.warnings, FromFile: sv.owner.origin == fromFile,
+			Definition: sv.definition(s.checkLocked), Warnings: sv.warnings, FromFile: sv.owner.origin == fromFile,
 		})
 	}
 	return all

@@ -100,13 +100,15 @@ type state struct {
 	mu       sync.Mutex
 	services map[string]*service
 	checks   map[string]*healthCheck
+	// checksOf are the ids in checks by service, "" for the node's own; sorted.
+	checksOf map[string][]string
 	// generation counts the changes of what is to be advertised. defined is the
 	// generation of the last change that was not just a check's result.
 	generation, defined uint64
 }
 
 func newState() state {
-	return state{services: map[string]*service{}, checks: map[string]*healthCheck{}}
+	return state{services: map[string]*service{}, checks: map[string]*healthCheck{}, checksOf: map[string][]string{}}
 }
 
 // setLocked gives a run a status and output. It reports whether that is to be
@@ -161,6 +163,8 @@ func (s *state) recordsLocked(node registry.Node, now time.Time) catalog.NodeRec
 	return want
 }
 
+func (s *state) checkLocked(id string) *healthCheck { return s.checks[id] }
+
 // recordLocked is a check as the catalog holds it, with its newest output.
 func (s *state) recordLocked(c *healthCheck, node string) registry.Check {
 	r := registry.Check{
@@ -174,10 +178,10 @@ func (s *state) recordLocked(c *healthCheck, node string) registry.Check {
 }
 
 // definition is a service's definition with the checks that belong to it.
-func (sv *service) definition(checks map[string]*healthCheck) registry.ServiceDefinition {
+func (sv *service) definition(check func(id string) *healthCheck) registry.ServiceDefinition {
 	d := sv.def
 	for _, id := range sv.parts {
-		d.Checks = append(d.Checks, checks[id].def)
+		d.Checks = append(d.Checks, check(id).def)
 	}
 	return d
 }
