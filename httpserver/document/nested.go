@@ -103,11 +103,14 @@ func yamlNode(v any) *yaml.Node {
 	}
 }
 
-// yamlText quotes, in names and in values, what goes over several lines or has other bytes than characters, which
-// YAML's blocks do not all give back, and the mark of a merge.
+// yamlText is quoted, in names and in values, where the encoder does so by itself (what would be a number, or was a
+// boolean before YAML 1.2), and also where that goes over several lines or has other bytes than characters, which YAML's blocks do not
+// all give back, and the mark of a merge.
 func yamlText(s string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
-	if s == "<<" {
+	n := &yaml.Node{}
+	n.SetString(s)
+	encoded := &yaml.Node{}
+	if err := encoded.Encode(s); err != nil || encoded.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 || s == "<<" {
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	for _, r := range s {
