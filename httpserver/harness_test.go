@@ -111,7 +111,11 @@ func (h *harness) sendRequest(req *http.Request) answered {
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	return answered{res.StatusCode, res.Header, string(b), err}
+	a := answered{res.StatusCode, res.Header, string(b), err}
+	if err == nil && req.Header.Get("Accept-Encoding") == "" {
+		theDescription().check(h.t, req.Method, req.URL.EscapedPath(), a)
+	}
+	return a
 }
 
 // do sends a request that has to be answered.

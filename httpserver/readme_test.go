@@ -70,6 +70,7 @@ func TestReadme(t *testing.T) {
 			}
 		} else {
 			a := h.do(method, target, body)
+			theDescription().parameters(t, method, target)
 			want := http.StatusOK
 			if m[7] != "" {
 				want, _ = strconv.Atoi(m[7]) // 0, which nothing has, if it is no number

@@ -143,6 +143,7 @@ func (s *surface) routes() []route {
 		{path: snapshotPath, get: s.snapshotSave, put: s.snapshotRestore},
 
 		// The process.
+		{path: "/v1/openapi.json", get: s.describe},
 		{path: "/metrics", get: s.metricsText, scope: local},
 		{path: "/healthz", get: s.healthz, probe: true, scope: local},
 		{path: "/readyz", get: s.readyz, probe: true, scope: local},

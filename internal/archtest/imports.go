@@ -61,7 +61,7 @@ var directions = []allowance{
 	{dir: "raftstore/peer/memnet", imports: []string{"raftstore/peer"},
 		why: "a network for tests is a peer.Network and knows nothing of what goes through it"},
 	{dir: "httpserver",
-		imports: []string{"registry", "registry/catalog", "registry/definition", "registry/plugin", "registry/query", "registry/session", "httpserver/api", "httpserver/document", "httpserver/filter"},
+		imports: []string{"registry", "registry/catalog", "registry/definition", "registry/plugin", "registry/query", "registry/session", "httpserver/api", "httpserver/document", "httpserver/filter", "httpserver/openapi"},
 		why:     "a door meets the store and the agent at the interfaces of registry, and other doors never"},
 	{dir: "httpserver/api", imports: []string{"registry", "registry/query"},
 		why: "the types that client and door share must not bring the server to the client"},
@@ -69,6 +69,8 @@ var directions = []allowance{
 		why: "how a document is spelled does not depend on where its keys are kept"},
 	{dir: "httpserver/filter",
 		why: "what an expression means does not depend on what the documents are of"},
+	{dir: "httpserver/openapi",
+		why: "how an API is described does not depend on which it is"},
 	{dir: "dnsserver", imports: []string{"registry", "registry/catalog", "registry/plugin"},
 		why: "a door meets the store and the agent at the interfaces of registry, and other doors never"},
 	{dir: "grpcserver", imports: []string{"registry", "registry/plugin", "grpcserver/..."},
@@ -248,6 +250,7 @@ var homes = []home{
 	{module: "golang.org/x/net", dirs: []string{"internal/systemtest/chaos/workload", "grpcserver"}, why: "a client must not share the server's understanding of DNS; the etcd door's tests speak HTTP/2 by hand"},
 	{module: "go.uber.org/goleak", tests: true, why: "it is for tests"},
 	{module: "pgregory.net/rapid", tests: true, why: "it is for tests"},
+	{module: "github.com/santhosh-tekuri/jsonschema/v6", tests: true, why: "it is for tests: answers are held against their description"},
 }
 
 // thirdPartyHomes checks every third-party import against homes.
