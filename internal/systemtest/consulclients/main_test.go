@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(process.Main(m, "go", "node", "npm", "/usr/bin/python3"))
+	os.Exit(process.Main(m, "go", "node", "npm", "/usr/bin/python3", "prometheus"))
 }
 
 // onServers runs a test on one server and on three, with their HTTP addresses.
