@@ -13,7 +13,7 @@ PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 
 # The modules of the tree beside its own: what other people's would look like, and
 # clients whose dependencies are not ours.
-MODULES := examples/plugin internal/systemtest/consulclients/goapi internal/systemtest/etcdclients/viperremote
+MODULES := examples/plugin internal/systemtest/consulclients/goapi internal/systemtest/consulclients/promsd internal/systemtest/etcdclients/viperremote
 
 # How many inputs each fuzz target tries in fuzz-smoke: a count rather than a time, so
 # that a slow machine tries as many.

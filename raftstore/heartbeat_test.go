@@ -22,7 +22,6 @@ func TestHeartbeatOfSuccessor(t *testing.T) {
 		req := &raft.AppendEntriesRequest{
 			RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(c.servers[other].ID), Addr: []byte(c.servers[other].Address)},
 			Term:      term + 10,
-			Leader:    []byte(c.servers[other].Address),
 		}
 		var resp raft.AppendEntriesResponse
 		if err := c.stores[other].transport.AppendEntries(c.servers[l].ID, c.servers[l].Address, req, &resp); err != nil {

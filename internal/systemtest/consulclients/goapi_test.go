@@ -10,11 +10,14 @@ import (
 	"testing"
 )
 
-// TestGoAPI runs the tests of the module goapi, which know Herald by its addresses only.
-func TestGoAPI(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "goapi.test")
+// TestGoAPI runs the tests of the module goapi.
+func TestGoAPI(t *testing.T) { runModule(t, "goapi") }
+
+// runModule runs the tests of a module below this one, which know Herald by its addresses only.
+func runModule(t *testing.T, module string) {
+	program := filepath.Join(t.TempDir(), module+".test")
 	build := exec.Command("go", "test", "-c", "-o", program, ".")
-	build.Dir = "goapi"
+	build.Dir = module
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
