@@ -102,7 +102,12 @@ func (m *membership) look() {
 	default:
 		err = m.settle(c)
 	}
-	if err != nil && m.ctx.Err() == nil {
+	switch _, in := m.s.configured(m.s.self()); {
+	case err == nil, m.ctx.Err() != nil:
+	case in && (errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrNoLeader)):
+		// It has its place. Whether the leader has it where it is will be asked again.
+		m.s.cfg.Log.Debug("the leader could not be asked about this server's place", "error", err)
+	default:
 		m.say(err.Error())
 	}
 }
