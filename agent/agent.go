@@ -39,6 +39,7 @@ type Agent struct {
 	checkers sync.WaitGroup
 
 	dirty  chan struct{}         // the records or the lease may have changed
+	held   chan struct{}         // there is another lease to follow
 	lost   chan registry.LeaseID // a lease that advertising found to be gone
 	resume registry.LeaseID      // the lease of the run before, 0 if there is none to try
 	ran    atomic.Bool
@@ -62,7 +63,7 @@ func New(cfg Config, up Upstream, kinds map[string]registry.NewChecker, log *slo
 		cfg: cfg, up: up, kinds: kinds, log: log,
 		state: newState(),
 		edit:  make(chan struct{}, 1),
-		dirty: make(chan struct{}, 1), lost: make(chan registry.LeaseID, 1),
+		dirty: make(chan struct{}, 1), held: make(chan struct{}, 1), lost: make(chan registry.LeaseID, 1),
 	}
 	a.link.log = log
 	a.saver.wake = make(chan struct{}, 1)
@@ -103,7 +104,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.state.mu.Unlock()
 
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){a.keepLease, a.advertise, a.reap, a.save} {
+	for _, loop := range []func(context.Context){a.keepLease, a.advertise, a.followLeases, a.reap, a.save} {
 		loops.Go(func() { loop(ctx) })
 	}
 	loops.Wait()

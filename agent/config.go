@@ -60,6 +60,12 @@ const (
 	// one replaces, and its services are to be back soon after its lease has run out.
 	advertiseRetryMax = 5 * time.Second
 	takenRetryMax     = 2 * time.Second
+	// heldEvery is how often leases that services hang from are asked for, and so how
+	// late their revocation is noticed; heldSoonest keeps one that is about to run out
+	// from being asked for without end. heldTimeout bounds each call.
+	heldEvery   = 5 * time.Second
+	heldSoonest = 250 * time.Millisecond
+	heldTimeout = 5 * time.Second
 	// outputEvery is how often a change of output alone is advertised.
 	outputEvery = 5 * time.Minute
 	// loggedOutput is how much of a check's output the log gets, in bytes.

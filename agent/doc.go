@@ -7,7 +7,11 @@
 // dies. It refuses to know how servers are reached (an Upstream does that), how it is
 // asked (a door does that) and how a kind of check works (see agent/check).
 //
-// Every local call answers from local state. What it changes is marked, and the
+// A service may hang from another lease besides: it is withdrawn when that ends, at
+// most a few seconds later, and goes with the agent's own all the same.
+//
+// Every local call answers from local state, but for those that name another lease
+// or ask for one. What it changes is marked, and the
 // goroutines of Run bring the catalog in line soon after.
 //
 // # Who may define what
@@ -62,6 +66,7 @@
 //	keepLease      grants the lease and keeps it alive; nothing but the Upstream's
 //	               own lease calls can hold it up
 //	advertise      writes the records whenever they, or the lease, changed
+//	followLeases   withdraws services whose lease has ended
 //	reap           withdraws services whose check has been critical too long
 //	save           writes the states of ttl checks and the lease's id to disk
 //	one per check  runs it, or its ttl; ends with the check

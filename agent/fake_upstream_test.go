@@ -142,6 +142,18 @@ func (f *fakeUpstream) RevokeLease(ctx context.Context, id registry.LeaseID) err
 	})
 }
 
+func (f *fakeUpstream) Lease(ctx context.Context, id registry.LeaseID) (l registry.Lease, err error) {
+	err = f.do(ctx, "lease", f.leaseFault(), id, func() (registry.LeaseID, int, error) {
+		have := f.leases[id]
+		if have == nil {
+			return id, 0, registry.ErrLeaseNotFound
+		}
+		l = registry.Lease{ID: id, TTL: have.ttl, Remaining: time.Until(have.until)}
+		return id, 0, nil
+	})
+	return l, err
+}
+
 func (f *fakeUpstream) Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error {
 	f.mu.Lock()
 	fault := f.advFault

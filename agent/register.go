@@ -21,6 +21,11 @@ func (a *Agent) RegisterService(ctx context.Context, d registry.ServiceDefinitio
 	if err != nil {
 		return nil, err
 	}
+	if d.Lease != 0 {
+		if err := a.askLease(ctx, d.Lease); err != nil {
+			return nil, fmt.Errorf("service %q: %w", p.def.ID, err)
+		}
+	}
 	keep := keepChecks
 	if replaceChecks {
 		keep = dropChecks

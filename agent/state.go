@@ -105,10 +105,12 @@ type state struct {
 	// generation counts the changes of what is to be advertised. defined is the
 	// generation of the last change that was not just a check's result.
 	generation, defined uint64
+	// holds are the leases that services hang from beside the agent's own.
+	holds map[registry.LeaseID]hold
 }
 
 func newState() state {
-	return state{services: map[string]*service{}, checks: map[string]*healthCheck{}, checksOf: map[string][]string{}}
+	return state{services: map[string]*service{}, checks: map[string]*healthCheck{}, checksOf: map[string][]string{}, holds: map[registry.LeaseID]hold{}}
 }
 
 // setLocked gives a run a status and output. It reports whether that is to be
@@ -147,7 +149,9 @@ func (s *state) recordsLocked(node registry.Node, now time.Time) catalog.NodeRec
 		Checks:    make([]registry.Check, 0, len(s.checks)+1),
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.services)) {
-		want.Instances = append(want.Instances, s.services[id].def.Instance(node.Name))
+		if sv := s.services[id]; s.aliveLocked(sv) {
+			want.Instances = append(want.Instances, sv.def.Instance(node.Name))
+		}
 	}
 	want.Checks = append(want.Checks, registry.Check{
 		Node: node.Name, ID: registry.NodeCheckID, Name: "Serf Health Status",
@@ -155,6 +159,9 @@ func (s *state) recordsLocked(node registry.Node, now time.Time) catalog.NodeRec
 	})
 	for _, id := range slices.Sorted(maps.Keys(s.checks)) {
 		c := s.checks[id]
+		if of := s.services[c.def.ServiceID]; of != nil && !s.aliveLocked(of) {
+			continue
+		}
 		c.run.showLocked(now)
 		record := s.recordLocked(c, node.Name)
 		record.Output = c.run.shown

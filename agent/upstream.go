@@ -8,8 +8,8 @@ import (
 	"herald/registry/catalog"
 )
 
-// Upstream is where an agent advertises. Calls come from two goroutines, one for
-// the lease and one for the records, each with a deadline in its context and who
+// Upstream is where an agent advertises. Calls come from the goroutines for
+// the lease, for the records and for other leases, and from registrations, each with a deadline in its context and who
 // asks (registry.CallerFrom). Errors are those of registry.Store;
 // ErrLeaseNotFound makes the agent get a new lease, any other is tried again:
 // ErrNodeTaken too, since the one that has the name may be a crashed predecessor.
@@ -17,6 +17,8 @@ type Upstream interface {
 	GrantLease(ctx context.Context, ttl time.Duration) (registry.Lease, error)
 	KeepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error)
 	RevokeLease(ctx context.Context, id registry.LeaseID) error
+	// Lease describes a lease; its keys do not matter.
+	Lease(ctx context.Context, id registry.LeaseID) (registry.Lease, error)
 	// Advertise brings the catalog's records of the node in line with want: it
 	// writes what differs, attached to lease, and deletes what want lacks. While the
 	// node belongs to another node ID it writes nothing: ErrNodeTaken.
@@ -39,6 +41,10 @@ func (u storeUpstream) KeepAlive(ctx context.Context, id registry.LeaseID) (regi
 func (u storeUpstream) RevokeLease(ctx context.Context, id registry.LeaseID) error {
 	_, err := u.store.RevokeLease(ctx, id)
 	return err
+}
+
+func (u storeUpstream) Lease(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
+	return u.store.Lease(ctx, id, false)
 }
 
 func (u storeUpstream) Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error {

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"sync"
+	"time"
 
 	"herald/registry"
 )
@@ -30,6 +31,10 @@ func (a *agent) Services() []registry.AgentService {
 }
 
 func (a *agent) Checks() []registry.AgentCheck { return nil }
+
+func (a *agent) GrantLease(context.Context, time.Duration) (registry.LeaseID, error) {
+	return 0, registry.ErrUnavailable
+}
 
 func (a *agent) RegisterService(_ context.Context, d registry.ServiceDefinition, _ bool) ([]string, error) {
 	a.mu.Lock()

@@ -19,6 +19,12 @@ func (s *surface) agentRegisterCheck(q *request) error {
 	if err != nil {
 		return badDefinition(err)
 	}
+	for _, name := range [...]string{"ttl", "lease"} {
+		if q.query.has(name) {
+			return refusef(http.StatusBadRequest, "A check has no lease of its own, so that ?%s= means nothing here: "+
+				"register its service with that, or give the check a TTL", name)
+		}
+	}
 	err = s.agent.RegisterCheck(q.caller(registry.ReasonClient), d)
 	if errors.Is(err, registry.ErrServiceNotFound) {
 		return because(err, http.StatusNotFound, "ServiceID %q does not exist", d.ServiceID)

@@ -25,12 +25,37 @@ func (s *surface) agentRegisterService(q *request) error {
 	if err != nil {
 		return badDefinition(err)
 	}
+	lease, err := q.attachment()
+	if err != nil {
+		return err
+	}
+	if d.Lease, err = s.agentLease(q, &lease); err != nil {
+		return err
+	}
 	warnings, err := s.agent.RegisterService(q.caller(registry.ReasonClient), d, q.query.has("replace-existing-checks"))
+	if errors.Is(err, registry.ErrLeaseNotFound) {
+		return because(err, http.StatusNotFound, "There is no lease %d: name one that /v1/lease/grant made and that has not ended, or have one made with ?ttl=", d.Lease)
+	}
 	if err != nil {
 		return badDefinition(err)
 	}
 	s.warn(q, "service", d.Name, append(parsed, warnings...))
+	lease.tell(q)
 	return q.empty()
+}
+
+// agentLease is the lease that a registration is to end with, made if it has to be. If
+// the registration then fails, the lease runs out with nothing hanging from it.
+func (s *surface) agentLease(q *request, a *attachment) (registry.LeaseID, error) {
+	if a.grant == nil {
+		return a.id, nil
+	}
+	id, err := s.agent.GrantLease(q.caller(registry.ReasonClient), a.grant.TTL)
+	if err != nil {
+		return 0, err
+	}
+	a.id = id
+	return id, nil
 }
 
 // warn tells the client and the log what a user should know of a definition that

@@ -138,7 +138,7 @@ var describedOperations = flat([]openapi.Operation{
 	put("/v1/agent/force-leave/{node}", "agent", "Remove a server that is dead", nil, nil, nil),
 	put("/v1/agent/maintenance", "agent", "Take the node out of answers, or back in", []string{"enable", "reason"}, nil, nil),
 	get("/v1/agent/services", "agent", "What this agent advertises, by id", []string{"filter"}, openapi.JSON[map[string]api.AgentService]()),
-	put("/v1/agent/service/register", "agent", "Register a service with its checks", []string{"replace-existing-checks"}, &openapi.Content{Schema: serviceDefinition}, nil),
+	put("/v1/agent/service/register", "agent", "Register a service with its checks", []string{"replace-existing-checks", "ttl", "lease"}, &openapi.Content{Schema: serviceDefinition}, nil),
 	other(put("/v1/agent/service/deregister/{id}", "agent", "Withdraw a service", nil, nil, nil), http.StatusNotFound, absent),
 	put("/v1/agent/service/maintenance/{id}", "agent", "Take a service out of answers, or back in", []string{"enable", "reason"}, nil, nil),
 	other(get("/v1/agent/service/{id}", "agent", "A service with the hash of its definition", []string{"hash", "wait"}, openapi.JSON[api.AgentService]()), http.StatusNotFound, absent),

@@ -237,7 +237,15 @@ func (a *fakeAgent) Checks() []registry.AgentCheck {
 	return sorted(a.checks)
 }
 
+// GrantLease grants 77, and no other is there.
+func (a *fakeAgent) GrantLease(context.Context, time.Duration) (registry.LeaseID, error) {
+	return 77, nil
+}
+
 func (a *fakeAgent) RegisterService(_ context.Context, d registry.ServiceDefinition, replace bool) ([]string, error) {
+	if d.Lease != 0 && d.Lease != 77 {
+		return nil, fmt.Errorf("lease %d: %w", d.Lease, registry.ErrLeaseNotFound)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if d.ID == "" {

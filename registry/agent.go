@@ -31,8 +31,11 @@ type Agent interface {
 	Checks() []AgentCheck     // by id
 	// RegisterService advertises a service, replacing one of the same id. The
 	// checks of a replaced service that d does not name are kept, unless
-	// replaceChecks. It returns warnings.
+	// replaceChecks. It returns warnings. If d names a lease that is not there:
+	// ErrLeaseNotFound.
 	RegisterService(ctx context.Context, d ServiceDefinition, replaceChecks bool) (warnings []string, err error)
+	// GrantLease gets a lease from the servers, for what is to be registered with it.
+	GrantLease(ctx context.Context, ttl time.Duration) (LeaseID, error)
 	// DeregisterService withdraws a service and its checks. ErrServiceNotFound.
 	DeregisterService(ctx context.Context, id string) error
 	// RegisterCheck adds a check to the node, or to the instance d names.

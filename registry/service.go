@@ -156,6 +156,9 @@ type ServiceDefinition struct {
 	EnableTagOverride bool
 	SocketPath        string
 	Checks            []CheckDefinition
+	// Lease is one that the service goes with, as it does with the agent's own; 0 is
+	// none. It is of one registration, not of the document that defines a service.
+	Lease LeaseID `json:",omitempty"` // agents keep definitions as JSON, those from before it too
 }
 
 // Instance returns the instance that d describes, on a node.
