@@ -7,10 +7,14 @@
 package raftstore
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"herald/registry"
 )
 
 func TestAddressesChange(t *testing.T) {
@@ -79,5 +83,51 @@ func TestAddressesChange(t *testing.T) {
 			t.Errorf("the configuration has %v", all)
 		}
 		wantValue(t, c.stores[2], "k", "v")
+	})
+}
+
+func TestReaddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strangers(t, 3, 3, nil)
+		c.one(nil)
+		l := c.leader()
+		follower, third := c.stores[(l+1)%3], (l+2)%3
+		id := string(c.servers[third].ID)
+		at := func() string {
+			for _, m := range follower.Servers() {
+				if m.ID == id {
+					return m.Address
+				}
+			}
+			return ""
+		}
+		was := at()
+		if err := follower.Readdress(t.Context(), id, was); err != nil || at() != was {
+			t.Errorf("to where it is: %v, at %s", err, at())
+		}
+		c.stop(third)
+		if err := follower.Readdress(t.Context(), id, "elsewhere.invalid:7400"); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		if got := at(); got != "elsewhere.invalid:7400" {
+			t.Errorf("it is at %s", got)
+		}
+		if err := follower.Readdress(t.Context(), "nobody", "a.invalid:1"); !errors.Is(err, registry.ErrMemberNotFound) {
+			t.Errorf("of a stranger: %v", err)
+		}
+		if err := follower.Readdress(t.Context(), id, follower.PeerAddress()); !errors.Is(err, registry.ErrMembership) || at() != "elsewhere.invalid:7400" {
+			t.Errorf("to where another is: %v, at %s", err, at())
+		}
+		if err := follower.Readdress(t.Context(), id, "no port"); !errors.Is(err, registry.ErrInvalid) {
+			t.Errorf("an address that is none: %v", err)
+		}
+		// It says where it is itself when it is back.
+		c.start(third)
+		c.one(nil)
+		time.Sleep(10 * time.Second)
+		if got := at(); got != was {
+			t.Errorf("it is back, and known at %s, want %s", got, was)
+		}
 	})
 }
