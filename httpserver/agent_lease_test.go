@@ -14,7 +14,7 @@ func TestAgentRegistrationWithLease(t *testing.T) {
 		{"PUT", register + "?ttl=0s", `{"Name":"w"}`, 400, `Invalid ttl "0s": want a duration above 0…`},
 		{"PUT", register + "?ttl=10s&lease=77", `{"Name":"w"}`, 400, "Conflicting flags: lease&ttl"},
 		{"PUT", register + "?lease=x", `{"Name":"w"}`, 400, `Invalid lease "x"…`},
-		{"PUT", register + "?lease=5", `{"Name":"w"}`, 404, "There is no lease 5: …"},
+		{"PUT", register + "?lease=5", `{"Name":"w"}`, 404, "lease not found: 5 has ended, or never was: have one made…"},
 		{"PUT", "/v1/agent/check/register?ttl=10s", `{"Name":"c","TTL":"10s"}`, 400, "A check has no lease of its own, so that ?ttl= means nothing here: register its service…"},
 		{"PUT", "/v1/agent/check/register?lease=77", `{"Name":"c","TTL":"10s"}`, 400, "A check has no lease of its own, so that ?lease= …"},
 		{"GET", "/v1/agent/services", "", 200, "{}"},

@@ -33,11 +33,8 @@ func (s *surface) agentRegisterService(q *request) error {
 		return err
 	}
 	warnings, err := s.agent.RegisterService(q.caller(registry.ReasonClient), d, q.query.has("replace-existing-checks"))
-	if errors.Is(err, registry.ErrLeaseNotFound) {
-		return because(err, http.StatusNotFound, "There is no lease %d: name one that /v1/lease/grant made and that has not ended, or have one made with ?ttl=", d.Lease)
-	}
 	if err != nil {
-		return badDefinition(err)
+		return badDefinition(lease.missing(err))
 	}
 	s.warn(q, "service", d.Name, append(parsed, warnings...))
 	lease.tell(q)

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -49,6 +50,15 @@ func (a *attachment) with(ops ...registry.Op) []registry.Op {
 		return ops
 	}
 	return append([]registry.Op{{Grant: a.grant}}, ops...)
+}
+
+// missing says which lease a write named in vain; other errors it leaves.
+func (a *attachment) missing(err error) error {
+	var said *refusal
+	if a.id == 0 || a.grant != nil || errors.As(err, &said) {
+		return err
+	}
+	return noLease(err, a.id)
 }
 
 // tell says in the answer which lease was made.

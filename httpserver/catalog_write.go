@@ -45,7 +45,7 @@ func (s *surface) catalogRegister(q *request) error {
 	t.Then = slices.Insert(t.Then, len(r.requires), lease.with()...)
 	res, err := s.store.Txn(ctx, t)
 	if err != nil {
-		return r.explain(err)
+		return lease.missing(r.explain(err))
 	}
 	lease.tell(q)
 	return s.wrote(ctx, q, res)

@@ -125,7 +125,7 @@ func (s *surface) configPut(q *request) error {
 		}
 	}
 	if _, err := s.store.Txn(q.caller(registry.ReasonClient), registry.Txn{Then: ops}); err != nil {
-		return err
+		return lease.missing(err)
 	}
 	lease.tell(q)
 	return q.bool(true)

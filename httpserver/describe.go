@@ -1,6 +1,8 @@
 package httpserver
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
@@ -11,13 +13,31 @@ import (
 	"herald/registry"
 )
 
+// description is the API as a document, and its entity tag.
+type description struct {
+	text []byte
+	tag  string
+}
+
 // describe is GET /v1/openapi.json.
 func (s *surface) describe(q *request) error {
-	b, err := s.description()
+	d, err := s.description()
 	if err != nil {
 		return err
 	}
-	return q.jsonBytes(b)
+	q.header()["Etag"] = []string{d.tag}
+	if q.r.Header.Get("If-None-Match") == d.tag {
+		q.w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return q.jsonBytes(d.text)
+}
+
+// newDescription makes the document, which stays as it is for as long as the process
+// runs.
+func (s *surface) newDescription() (description, error) {
+	b, err := s.describeAll()
+	return description{text: b, tag: fmt.Sprintf(`"%x"`, sha256.Sum256(b))}, err
 }
 
 // describeAll is the API as an OpenAPI document.

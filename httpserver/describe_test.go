@@ -324,4 +324,11 @@ func TestDescriptionIsServed(t *testing.T) {
 	if kind := a.header.Get("Content-Type"); kind != "application/json" {
 		t.Errorf("it is %s", kind)
 	}
+	tag := a.header.Get("ETag")
+	if again := h.doWith("GET", "/v1/openapi.json", "", "If-None-Match", tag); tag == "" || again.status != http.StatusNotModified || again.body != "" {
+		t.Errorf("what the client has, by tag %s, is answered with %d and %d bytes", tag, again.status, len(again.body))
+	}
+	if other := h.doWith("GET", "/v1/openapi.json", "", "If-None-Match", `"other"`); other.body != a.body {
+		t.Errorf("who has another is answered with %d and %d bytes", other.status, len(other.body))
+	}
 }

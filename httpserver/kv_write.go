@@ -54,7 +54,7 @@ func (s *surface) kvPut(q *request) error {
 		done = res.Succeeded
 	}
 	if err != nil {
-		return err
+		return lease.missing(err)
 	}
 	if done {
 		lease.tell(q)

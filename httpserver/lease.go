@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -34,7 +35,7 @@ func (s *surface) leaseKeepAlive(q *request) error {
 	}
 	l, err := s.store.KeepAlive(q.caller(registry.ReasonClient), id)
 	if err != nil {
-		return err
+		return noLease(err, id)
 	}
 	return q.json(http.StatusOK, api.FromLease(l))
 }
@@ -46,7 +47,7 @@ func (s *surface) leaseRevoke(q *request) error {
 		return err
 	}
 	if _, err := s.store.RevokeLease(q.caller(registry.ReasonClient), id); err != nil {
-		return err
+		return noLease(err, id)
 	}
 	return q.bool(true)
 }
@@ -59,7 +60,7 @@ func (s *surface) leaseGet(q *request) error {
 	}
 	l, err := s.store.Lease(q.r.Context(), id, true)
 	if err != nil {
-		return err
+		return noLease(err, id)
 	}
 	return q.json(http.StatusOK, api.FromLease(l))
 }
@@ -75,6 +76,14 @@ func (s *surface) leaseList(q *request) error {
 		list[i] = api.LeaseID(id)
 	}
 	return q.json(http.StatusOK, list)
+}
+
+// noLease says of a lease that is not there what to do; other errors it leaves.
+func noLease(err error, id registry.LeaseID) error {
+	if !errors.Is(err, registry.ErrLeaseNotFound) {
+		return err
+	}
+	return because(err, http.StatusNotFound, "lease not found: %d has ended, or never was: have one made by /v1/lease/grant, or with ?ttl= by what is to go with it", id)
 }
 
 // leaseArg is the lease that the path names.

@@ -37,7 +37,7 @@ type surface struct {
 	current atomic.Pointer[Config] // see live
 	pace    pace
 
-	description func() ([]byte, error) // see describe
+	description func() (description, error) // see describe
 
 	log            *slog.Logger
 	metrics        *metrics
@@ -81,7 +81,7 @@ func newSurface(cfg Config, h *plugin.Host) (*surface, error) {
 	}
 	s.metrics = newMetrics(h.Metrics)
 	s.adopt(cfg)
-	s.description = sync.OnceValues(s.describeAll)
+	s.description = sync.OnceValues(s.newDescription)
 	s.requests.New = func() any { return new(request) }
 	s.draining, s.drain = context.WithCancel(context.Background())
 	return s, nil
