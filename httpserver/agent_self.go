@@ -37,7 +37,7 @@ func (s *surface) agentSelf(q *request) error {
 	return q.json(http.StatusOK, api.AgentSelf{
 		Config: api.AgentConfig{
 			Datacenter: s.datacenter, PrimaryDatacenter: s.datacenter, NodeName: s.node, NodeID: node.ID,
-			Server: s.store != nil, Version: s.version,
+			Server: s.store != nil, Version: s.version, SessionTTLMin: int64(s.cfg.SessionTTLMin),
 		},
 		Coord:       map[string]any{},
 		Member:      s.ownMember(),

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"herald/httpserver/api"
 	"herald/registry"
@@ -119,12 +120,12 @@ func TestAgentServiceHash(t *testing.T) {
 }
 
 func TestAgentSelfAndMembers(t *testing.T) {
-	h := open(t)
+	h := open(t, func(cfg *Config, _ *plugin.Host) { cfg.SessionTTLMin = 5 * time.Second })
 	h.register(`{"Node":"n9","Address":"10.0.0.9","Check":{"CheckID":"serfHealth","Name":"Serf Health Status","Status":"critical"}}`)
 	h.register(`{"Node":"external","Address":"10.0.0.10"}`)
 	var self api.AgentSelf
 	h.get("/v1/agent/self", &self)
-	if c := self.Config; c.NodeName != "n1" || c.Datacenter != "dc1" || c.Version != "1.2.3" || !c.Server || c.NodeID == "" {
+	if c := self.Config; c.NodeName != "n1" || c.Datacenter != "dc1" || c.Version != "1.2.3" || !c.Server || c.NodeID == "" || c.SessionTTLMin != 5e9 {
 		t.Errorf("Config is %+v", c)
 	}
 	if self.Member.Addr != "127.0.0.1" || self.Member.Tags["role"] != "consul" || len(self.Stats) == 0 || self.Meta == nil {

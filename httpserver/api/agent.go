@@ -67,6 +67,8 @@ type AgentConfig struct {
 	Revision          string
 	Version           string
 	BuildDate         string
+	// SessionTTLMin is in nanoseconds. Patroni looks here when its TTL was refused.
+	SessionTTLMin int64
 }
 
 // CheckUpdate is the body of PUT /v1/agent/check/update/<id>.
