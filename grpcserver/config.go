@@ -68,5 +68,9 @@ func validURL(s string) error {
 	if host, port, err := net.SplitHostPort(u.Host); err != nil || host == "" || port == "" {
 		return errors.New("it must name a host and a port")
 	}
+	// The parser lets hosts through, such as a zone that is no text, that it does not read again.
+	if again, err := url.Parse((&url.URL{Scheme: u.Scheme, Host: u.Host}).String()); err != nil || again.Host != u.Host {
+		return errors.New("its host cannot be spelled in a URL")
+	}
 	return nil
 }

@@ -47,7 +47,7 @@ func TestClientURLs(t *testing.T) {
 
 // A peer URL that is accepted is an address, and the address's URL is accepted too.
 func FuzzPeerURL(f *testing.F) {
-	for _, u := range []string{"http://10.0.0.1:7400", "https://n1:1", "http://[::1]:2380", "http://[fe80::1%25eth0]:1", "http://a b:1", "http://%41:1", "http://n1:1/", "unix://n1:1", "http://u@n1:1", "http://n1:99999"} {
+	for _, u := range []string{"http://10.0.0.1:7400", "https://n1:1", "http://[::1]:2380", "http://[fe80::1%25eth0]:1", "http://a b:1", "http://%41:1", "http://n1:1/", "unix://n1:1", "http://u@n1:1", "http://n1:99999", "http://[::%25\x87]:0"} {
 		f.Add(u)
 	}
 	f.Fuzz(func(t *testing.T, u string) {
