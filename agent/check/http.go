@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,11 +36,7 @@ func NewHTTP(d registry.CheckDefinition) (registry.Checker, error) {
 		header: s.header("header"),
 		body:   s.string("body"),
 	}
-	config := &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: s.bool("tls_skip_verify"),
-		ServerName:         s.string("tls_server_name"),
-	}
+	config := s.tls()
 	follow := !s.bool("disable_redirects")
 
 	if c.method == "" {

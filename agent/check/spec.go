@@ -72,10 +72,13 @@ func (s *spec) string(name string) string {
 	}
 }
 
-func (s *spec) bool(name string) bool {
+func (s *spec) bool(name string) bool { return s.boolOr(name, false) }
+
+// boolOr is what a flag is that may be left out.
+func (s *spec) boolOr(name string, otherwise bool) bool {
 	switch v := s.take(name).(type) {
 	case nil:
-		return false
+		return otherwise
 	case bool:
 		return v
 	default:

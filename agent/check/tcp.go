@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 
@@ -12,12 +13,14 @@ import (
 const TCP = "tcp"
 
 // NewTCP makes a check that connects to Spec's address, "host:port", and closes
-// the connection again: passing if it could, else critical.
+// the connection again: passing if it could, else critical. With use_tls the connection is
+// TLS, and its handshake has to succeed; tls_skip_verify and tls_server_name are as with NewHTTP.
 func NewTCP(d registry.CheckDefinition) (registry.Checker, error) {
 	s := specOf(d, TCP)
-	c := &tcpCheck{address: s.string("address")}
-	if _, port, err := net.SplitHostPort(c.address); err != nil || port == "" {
-		s.fail("address", fmt.Sprintf("must be host:port, not %q", c.address))
+	c := &tcpCheck{address: s.address("address")}
+	secure, config := s.bool("use_tls"), s.tls()
+	if secure {
+		c.config = config
 	}
 	if err := s.done(); err != nil {
 		return nil, err
@@ -27,6 +30,7 @@ func NewTCP(d registry.CheckDefinition) (registry.Checker, error) {
 
 type tcpCheck struct {
 	address string
+	config  *tls.Config // nil without TLS
 	dialer  net.Dialer
 }
 
@@ -35,6 +39,11 @@ func (c *tcpCheck) Check(ctx context.Context) (registry.HealthStatus, string) {
 	if err != nil {
 		return registry.Critical, fmt.Sprintf("TCP connect %s: %v", c.address, err)
 	}
-	_ = conn.Close() // connecting is all that was asked
+	defer conn.Close() // connecting is all that was asked
+	if c.config != nil {
+		if err := tls.Client(conn, serverNamed(c.config, c.address)).HandshakeContext(ctx); err != nil {
+			return registry.Critical, fmt.Sprintf("TLS handshake with %s: %v", c.address, err)
+		}
+	}
 	return registry.Passing, fmt.Sprintf("TCP connect %s: Success", c.address)
 }

@@ -1,6 +1,8 @@
 package definition
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,10 +11,13 @@ import (
 
 // The kinds that the form has fields for.
 const (
-	kindHTTP = "http"
-	kindTCP  = "tcp"
-	kindTTL  = "ttl"
-	kindExec = "exec"
+	kindHTTP   = "http"
+	kindTCP    = "tcp"
+	kindUDP    = "udp"
+	kindGRPC   = "grpc"
+	kindH2Ping = "h2ping"
+	kindTTL    = "ttl"
+	kindExec   = "exec"
 )
 
 // leastDeregister is the shortest DeregisterCriticalServiceAfter there is.
@@ -46,9 +51,9 @@ func (p *parser) standaloneCheck(v *value) (registry.CheckDefinition, error) {
 
 // spec gathers what the fields of the form say about what to check.
 type spec struct {
-	http, tcp, script string
-	args              []string
-	ttl               bool
+	http, tcp, udp, grpc, h2ping, script string
+	args                                 []string
+	ttl                                  bool
 
 	kind  string // Herald's own Kind and Spec
 	given map[string]any
@@ -102,12 +107,13 @@ func (p *parser) check(v *value) (registry.CheckDefinition, error) {
 		"tls_server_name":   textOption(&s, "tls_server_name"),
 		"disable_redirects": flagOption(&s, "disable_redirects"),
 
-		"grpc":                blankOnly("there are no GRPC checks; use HTTP, TCP, TTL or Args"),
-		"grpc_use_tls":        ignored,
-		"udp":                 blankOnly("there are no UDP checks; use HTTP, TCP, TTL or Args"),
-		"h2ping":              blankOnly("there are no H2PING checks; use HTTP, TCP, TTL or Args"),
-		"h2ping_use_tls":      ignored,
-		"tcp_use_tls":         blankOnly("a TCP check speaks no TLS; use HTTP with an https URL"),
+		"udp":            text(&s.udp),
+		"grpc":           text(&s.grpc),
+		"h2ping":         text(&s.h2ping),
+		"tcp_use_tls":    flagOption(&s, "tcp_use_tls"),
+		"grpc_use_tls":   flagOption(&s, "grpc_use_tls"),
+		"h2ping_use_tls": s.either("h2ping_use_tls"),
+
 		"alias_node":          blankOnly("there are no alias checks"),
 		"alias_service":       blankOnly("there are no alias checks"),
 		"docker_container_id": blankOnly("there are no Docker checks; use Args with docker exec"),
@@ -161,6 +167,18 @@ func (s *spec) header(in *input, m *member) error {
 	return err
 }
 
+// either is a flag that says something when it is false, too.
+func (s *spec) either(name string) setter {
+	return func(in *input, m *member) error {
+		var b bool
+		err := flag(&b)(in, m)
+		if err == nil && m.v.kind == 't' {
+			s.options[name] = option{m.name, b}
+		}
+		return err
+	}
+}
+
 func textOption(s *spec, name string) setter {
 	return func(in *input, m *member) error {
 		var t string
@@ -193,6 +211,9 @@ func (s *spec) kinds() []string {
 	}
 	add(s.http != "", kindHTTP)
 	add(s.tcp != "", kindTCP)
+	add(s.udp != "", kindUDP)
+	add(s.grpc != "", kindGRPC)
+	add(s.h2ping != "", kindH2Ping)
 	add(len(s.args) > 0, kindExec)
 	add(s.script != "", kindExec)
 	add(s.ttl && s.kind != kindTTL, kindTTL)
@@ -260,6 +281,15 @@ func (p *parser) what(v *value, d *registry.CheckDefinition, s *spec) error {
 	case s.tcp != "":
 		d.Kind = kindTCP
 		put("address", s.tcp)
+	case s.udp != "":
+		d.Kind = kindUDP
+		put("address", s.udp)
+	case s.grpc != "":
+		d.Kind = kindGRPC
+		put("target", s.grpc)
+	case s.h2ping != "":
+		d.Kind = kindH2Ping
+		put("address", s.h2ping)
 	case len(s.args) > 0:
 		d.Kind = kindExec
 		put("args", s.args)
@@ -269,21 +299,31 @@ func (p *parser) what(v *value, d *registry.CheckDefinition, s *spec) error {
 	case s.ttl:
 		d.Kind = kindTTL
 	}
-	for _, name := range httpOptions {
-		o, ok := s.options[name]
+	for _, name := range slices.Sorted(maps.Keys(s.options)) {
+		o := s.options[name]
+		to, takes := optionsOf[d.Kind][name]
 		switch {
-		case !ok:
-		case s.http != "":
-			put(name, o.value)
-		case p.strict && s.kind != "":
+		case p.strict && s.kind != "" && !strings.HasSuffix(name, "_use_tls"):
 			return p.refuse(v, "Invalid check: %q is not for a check with Kind: it goes into Spec", o.name)
-		default:
+		case takes && s.kind == "":
+			put(to, o.value)
+		case strings.HasSuffix(name, "_use_tls"): // which clients send with any check
+		case optionsOf[kindTCP][name] == "":
 			p.warn("%q is ignored: it is for HTTP checks", o.name)
+		default:
+			p.warn("%q is ignored: it is for checks that speak TLS", o.name)
 		}
 	}
 	return nil
 }
 
-// httpOptions are the names in the Spec of an HTTP check that the form has fields
-// for, beside url.
-var httpOptions = []string{"method", "header", "body", "tls_skip_verify", "tls_server_name", "disable_redirects"}
+// optionsOf are the fields of the form that say how to check, and their names in a Spec of each kind that takes them.
+var optionsOf = map[string]map[string]string{
+	kindHTTP: {
+		"method": "method", "header": "header", "body": "body", "disable_redirects": "disable_redirects",
+		"tls_skip_verify": "tls_skip_verify", "tls_server_name": "tls_server_name",
+	},
+	kindTCP:    {"tcp_use_tls": "use_tls", "tls_skip_verify": "tls_skip_verify", "tls_server_name": "tls_server_name"},
+	kindGRPC:   {"grpc_use_tls": "use_tls", "tls_skip_verify": "tls_skip_verify", "tls_server_name": "tls_server_name"},
+	kindH2Ping: {"h2ping_use_tls": "use_tls", "tls_skip_verify": "tls_skip_verify", "tls_server_name": "tls_server_name"},
+}

@@ -35,6 +35,15 @@ func TestParseCheck(t *testing.T) {
 		"args":        {in: `{"Name":"x","Args":["true","-x"],"Interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "exec", Interval: time.Second, Spec: map[string]any{"args": []string{"true", "-x"}}}},
 		"script_args": {in: `{"name":"x","script_args":["true"],"interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "exec", Interval: time.Second, Spec: map[string]any{"args": []string{"true"}}}},
 		"script":      {in: `{"name":"x","script":"a | b","interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "exec", Interval: time.Second, Spec: map[string]any{"shell": "a | b"}}},
+		"tcp": {in: `{"name":"x","tcp":"h:1","tcp_use_tls":true,"tls_server_name":"s","interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "tcp", Interval: time.Second,
+			Spec: map[string]any{"address": "h:1", "use_tls": true, "tls_server_name": "s"}}},
+		"udp": {in: `{"Name":"x","UDP":"h:1","Interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "udp", Interval: time.Second, Spec: map[string]any{"address": "h:1"}}},
+		"grpc": {in: `{"Name":"x","GRPC":"h:1/svc","GRPCUseTLS":true,"TLSSkipVerify":true,"H2PingUseTLS":true,"Interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "grpc", Interval: time.Second,
+			Spec: map[string]any{"target": "h:1/svc", "use_tls": true, "tls_skip_verify": true}}},
+		"h2ping": {in: `{"Name":"x","H2PING":"h:1","H2PingUseTLS":false,"Interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "h2ping", Interval: time.Second,
+			Spec: map[string]any{"address": "h:1", "use_tls": false}}},
+		"TLS of a check without": {in: `{"Name":"x","UDP":"h:1","TLSServerName":"s","Method":"GET","Interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "udp", Interval: time.Second, Spec: map[string]any{"address": "h:1"}},
+			warnings: []string{`"Method" is ignored: it is for HTTP checks`, `"TLSServerName" is ignored: it is for checks that speak TLS`}},
 		"a plugin's kind": {
 			in:   `{"Name":"p","Kind":"banner","Spec":{"address":"x:1","deep":{"n":[1,true,null,"s"]}},"Interval":"1s"}`,
 			want: registry.CheckDefinition{ID: "p", Name: "p", Kind: "banner", Interval: time.Second, Spec: map[string]any{"address": "x:1", "deep": map[string]any{"n": []any{1.0, true, nil, "s"}}}},
@@ -94,14 +103,13 @@ func TestCheckRefused(t *testing.T) {
 		{`{"Name":"c","HTTP":"http://x","Interval":"1s","Header":{"A":[1]}}`, `line 1, column 62: "A" must be a list of strings, and has a number in it`},
 		{`{"Name":"c","HTTP":"http://x","Interval":"1s","Header":[]}`, `line 1, column 56: "Header" must be an object, not a list`},
 
-		{`{"Name":"c","GRPC":"x:1","Interval":"1s"}`, `"GRPC" is not supported: there are no GRPC checks; use HTTP, TCP, TTL or Args`},
-		{`{"Name":"c","UDP":"x:1","Interval":"1s"}`, `"UDP" is not supported: there are no UDP checks; use HTTP, TCP, TTL or Args`},
-		{`{"Name":"c","H2PING":"x:1","Interval":"1s"}`, `"H2PING" is not supported: there are no H2PING checks; use HTTP, TCP, TTL or Args`},
+		{`{"Name":"c","GRPC":"x:1"}`, `Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks`},
+		{`{"Name":"c","GRPC":"x:1","UDP":"x:1","Interval":"1s"}`, `Invalid check: it is of kinds udp and grpc: a check has exactly one`},
+		{`{"Name":"c","Kind":"grpc","Spec":{"target":"x:1"},"TLSSkipVerify":true,"Interval":"1s"}`, `Invalid check: "TLSSkipVerify" is not for a check with Kind: it goes into Spec`},
 		{`{"Name":"c","AliasNode":"n"}`, `"AliasNode" is not supported: there are no alias checks`},
 		{`{"Name":"c","alias_service":"s"}`, `"alias_service" is not supported: there are no alias checks`},
 		{`{"Name":"c","DockerContainerID":"x","Args":["a"],"Interval":"1s"}`, `"DockerContainerID" is not supported: there are no Docker checks; use Args with docker exec`},
 		{`{"Name":"c","OSService":"x","Interval":"1s"}`, `"OSService" is not supported: there are no OSService checks; use Args with your system's service manager`},
-		{`{"Name":"c","TCP":"x:1","TCPUseTLS":true,"Interval":"1s"}`, `"TCPUseTLS" is not supported: a TCP check speaks no TLS; use HTTP with an https URL`},
 	} {
 		_, _, err := ParseCheck([]byte(test.in))
 		if err == nil || err.Error() != test.want {

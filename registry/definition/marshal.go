@@ -88,6 +88,12 @@ type checkForm struct {
 	TLSServerName    string              `json:",omitempty"`
 	DisableRedirects bool                `json:",omitempty"`
 	TCP              string              `json:",omitempty"`
+	TCPUseTLS        bool                `json:",omitempty"`
+	UDP              string              `json:",omitempty"`
+	GRPC             string              `json:",omitempty"`
+	GRPCUseTLS       bool                `json:",omitempty"`
+	H2PING           string              `json:",omitempty"`
+	H2PingUseTLS     *bool               `json:",omitempty"`
 	Args             []string            `json:",omitempty"`
 	Script           string              `json:",omitempty"`
 
@@ -142,6 +148,10 @@ func (f *checkForm) what(d *registry.CheckDefinition) bool {
 			said++
 		}
 	}
+	secured := func() {
+		str("tls_server_name", &f.TLSServerName)
+		boolean("tls_skip_verify", &f.TLSSkipVerify)
+	}
 	switch d.Kind {
 	case kindHTTP:
 		if !str("url", &f.HTTP) {
@@ -149,8 +159,7 @@ func (f *checkForm) what(d *registry.CheckDefinition) bool {
 		}
 		str("method", &f.Method)
 		str("body", &f.Body)
-		str("tls_server_name", &f.TLSServerName)
-		boolean("tls_skip_verify", &f.TLSSkipVerify)
+		secured()
 		boolean("disable_redirects", &f.DisableRedirects)
 		if f.Header, _ = d.Spec["header"].(map[string][]string); len(f.Header) > 0 {
 			said++
@@ -164,6 +173,27 @@ func (f *checkForm) what(d *registry.CheckDefinition) bool {
 		if !str("address", &f.TCP) {
 			return false
 		}
+		boolean("use_tls", &f.TCPUseTLS)
+		secured()
+	case kindUDP:
+		if !str("address", &f.UDP) {
+			return false
+		}
+	case kindGRPC:
+		if !str("target", &f.GRPC) {
+			return false
+		}
+		boolean("use_tls", &f.GRPCUseTLS)
+		secured()
+	case kindH2Ping:
+		if !str("address", &f.H2PING) {
+			return false
+		}
+		if b, ok := d.Spec["use_tls"].(bool); ok {
+			f.H2PingUseTLS = &b
+			said++
+		}
+		secured()
 	case kindExec:
 		if f.Args, _ = d.Spec["args"].([]string); len(f.Args) > 0 {
 			said++

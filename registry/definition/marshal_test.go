@@ -19,13 +19,23 @@ func TestMarshalIsConsulsForm(t *testing.T) {
 			{Kind: "exec", Interval: time.Second, Spec: map[string]any{"args": []string{"true"}}},
 			{Kind: "ttl", TTL: time.Minute, DeregisterAfter: time.Hour},
 			{Kind: "http", Interval: time.Second, Spec: map[string]any{"url": "http://x/", "retries": 3}},
+			{Kind: "tcp", Interval: time.Second, Spec: map[string]any{"address": "x:1", "use_tls": true}},
+			{Kind: "udp", Interval: time.Second, Spec: map[string]any{"address": "x:1"}},
+			{Kind: "grpc", Interval: time.Second, Spec: map[string]any{"target": "x:1/s", "tls_skip_verify": true}},
+			{Kind: "h2ping", Interval: time.Second, Spec: map[string]any{"address": "x:1", "use_tls": false}},
+			{Kind: "h2ping", Interval: time.Second, Spec: map[string]any{"address": "x:1", "use_tls": "no"}},
 		},
 	}
 	const want = `{"ID":"w1","Name":"web","Port":80,"Weights":{"Passing":2,"Warning":0},"Checks":[` +
 		`{"CheckID":"c1","Interval":"10s","HTTP":"http://x/","Header":{"A":["b"]}},` +
 		`{"Interval":"1s","Args":["true"]},` +
 		`{"TTL":"1m0s","DeregisterCriticalServiceAfter":"1h0m0s"},` +
-		`{"Interval":"1s","Kind":"http","Spec":{"retries":3,"url":"http://x/"}}]}`
+		`{"Interval":"1s","Kind":"http","Spec":{"retries":3,"url":"http://x/"}},` +
+		`{"Interval":"1s","TCP":"x:1","TCPUseTLS":true},` +
+		`{"Interval":"1s","UDP":"x:1"},` +
+		`{"Interval":"1s","TLSSkipVerify":true,"GRPC":"x:1/s"},` +
+		`{"Interval":"1s","H2PING":"x:1","H2PingUseTLS":false},` +
+		`{"Interval":"1s","Kind":"h2ping","Spec":{"address":"x:1","use_tls":"no"}}]}`
 	got, err := Marshal(d)
 	if err != nil {
 		t.Fatal(err)
