@@ -36,13 +36,13 @@ var bugs = []bug{
 	{name: "lost-write", check: "acks", workloads: []workload.Kind{workload.Acks},
 		faults: []string{"pause", "kill"}},
 	{name: "watch-drop", check: "watches", workloads: []workload.Kind{workload.KV, workload.Acks, workload.Watches},
-		faults: []string{"kill", "pause"}},
+		faults: []string{"kill", "pause"}, tune: hasten},
 	{name: "watch-dup", check: "watches", workloads: []workload.Kind{workload.KV, workload.Acks, workload.Watches},
-		faults: []string{"kill", "pause"}},
+		faults: []string{"kill", "pause"}, tune: hasten},
 	{name: "lease-early", check: "leases", workloads: []workload.Kind{workload.Leases},
 		faults: []string{"kill", "transfer"}, tune: func(c *workload.Config) { c.Clients = 12 }},
 	{name: "txn-blind", check: "kv", workloads: []workload.Kind{workload.KV},
-		faults: []string{"transfer"}, tune: func(c *workload.Config) { c.Clients, c.Pause = 12, 2*time.Millisecond }},
+		faults: []string{"transfer"}, tune: hasten},
 	{name: "wake-late", check: "polls", workloads: []workload.Kind{workload.KV, workload.Watches},
 		faults: []string{"transfer"}, tune: func(c *workload.Config) { c.Pause = 300 * time.Millisecond }},
 	{name: "health-sleep", check: "polls", workloads: []workload.Kind{workload.KV, workload.Watches, workload.Services},
@@ -52,8 +52,11 @@ var bugs = []bug{
 	{name: "lock-delay", check: "sessions", workloads: []workload.Kind{workload.Locks},
 		faults: []string{"transfer"}},
 	{name: "lock-twice", check: "locks", workloads: []workload.Kind{workload.Locks},
-		faults: []string{"transfer"}, tune: func(c *workload.Config) { c.Clients, c.Pause = 12, 2*time.Millisecond }},
+		faults: []string{"transfer"}, tune: hasten},
 }
+
+// hasten has more written, so that watchers fall behind on a busy machine, too.
+func hasten(c *workload.Config) { c.Clients, c.Pause = 12, 2*time.Millisecond }
 
 func bugNamed(name string) (bug, error) {
 	i := slices.IndexFunc(bugs, func(b bug) bool { return b.name == name })
@@ -79,7 +82,7 @@ func (b *bug) focus(p *plan) {
 }
 
 // efforts are how long a planted bug is looked for before it counts as missed.
-var efforts = []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second}
+var efforts = []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second}
 
 // catch plants a bug and fails unless its check finds it.
 func catch(ctx context.Context, s settings, b bug) error {
