@@ -18,6 +18,7 @@ import (
 )
 
 func TestAddressesChange(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		id := c.one(nil)
@@ -87,6 +88,7 @@ func TestAddressesChange(t *testing.T) {
 }
 
 func TestReaddress(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestBookOutlivesARestart(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), bookFile)
 	b := openPeerBook(file)
 	b.note("a", "one", "one:7400")
@@ -41,6 +42,7 @@ func TestBookOutlivesARestart(t *testing.T) {
 
 // The book is a hint: one that cannot be read is as good as none.
 func TestBookThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	for _, content := range []string{"", "{", "[]", "null", `{"a": 7}`} {
 		file := filepath.Join(t.TempDir(), bookFile)
 		if err := os.WriteFile(file, []byte(content), filePerm); err != nil {
@@ -55,6 +57,7 @@ func TestBookThatCannotBeRead(t *testing.T) {
 }
 
 func TestBookIsBounded(t *testing.T) {
+	t.Parallel()
 	b := openPeerBook(filepath.Join(t.TempDir(), bookFile))
 	for i := range 3 * maxBook {
 		b.note(fmt.Sprint(i), "", fmt.Sprint("host-", i, ":7400"))

@@ -10,6 +10,7 @@ import (
 )
 
 func TestJumpedMovesTheWallAlone(t *testing.T) {
+	t.Parallel()
 	at := time.Now()
 	for _, by := range []time.Duration{0, time.Second, -time.Second, 36 * time.Hour, -36 * time.Hour} {
 		got := jumped(at, by)
@@ -23,6 +24,7 @@ func TestJumpedMovesTheWallAlone(t *testing.T) {
 }
 
 func TestWrongClock(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "clock")
 	say := func(text string) {
 		t.Helper()

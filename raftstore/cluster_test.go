@@ -138,6 +138,7 @@ func (c *cluster) leader(except ...int) int {
 func settle() { time.Sleep(3 * time.Second) }
 
 func TestThreeServersReplicate(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -162,6 +163,7 @@ func TestThreeServersReplicate(t *testing.T) {
 }
 
 func TestLeaderThatLostItsQuorum(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		old := c.leader()
@@ -194,6 +196,7 @@ func TestLeaderThatLostItsQuorum(t *testing.T) {
 }
 
 func TestProposalsWithoutLeaderEnd(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -255,6 +258,7 @@ func untilGone(t testing.TB, s registry.Store, key string) time.Duration {
 }
 
 func TestDeadLeaseEndsInTime(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		s := c.stores[c.leader()]
@@ -281,6 +285,7 @@ func TestDeadLeaseEndsInTime(t *testing.T) {
 }
 
 func TestKeptAliveLeaseStays(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		s := c.stores[c.leader()]
@@ -306,6 +311,7 @@ func TestKeptAliveLeaseStays(t *testing.T) {
 
 // A restart is an outage: no lease is charged for it, and each starts anew.
 func TestLeasesAfterRestart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		s := c.stores[c.leader()]
@@ -326,6 +332,7 @@ func TestLeasesAfterRestart(t *testing.T) {
 }
 
 func TestLongLeaseIsCheckpointed(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		s := c.stores[c.leader()]
@@ -349,6 +356,7 @@ func TestLongLeaseIsCheckpointed(t *testing.T) {
 // A client that keeps trying never loses its lease, whatever the servers do; one
 // that died is gone a TTL after there is a leader again, and 2 s.
 func TestLeasesOverLeaderChanges(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		const ttl = 4 * time.Second
@@ -422,6 +430,7 @@ func TestLeasesOverLeaderChanges(t *testing.T) {
 
 // A command that a leader decided on is not carried out in another term.
 func TestFencedCommandOfAnEarlierTerm(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		s := c.stores[c.leader()]
@@ -441,6 +450,7 @@ func TestFencedCommandOfAnEarlierTerm(t *testing.T) {
 // A server that joins late gets a snapshot, and goes on from it: also over a
 // restart, and also with its own snapshots.
 func TestServerCatchesUpBySnapshot(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{LogWAL, LogBoltDB} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 // log: told of in the name of the term before, it would make a follower that has not heard yet
 // commit an entry of that term in its place.
 func TestDeposedLeaderGivesNoCommitNotices(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		old := c.leader()

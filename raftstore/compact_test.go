@@ -12,6 +12,7 @@ import (
 )
 
 func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, func(c *Config) { c.MemoryLimit, c.HistoryCommits = 200<<10, 1 })
 		s := c.stores[c.leader()]
@@ -60,6 +61,7 @@ func putAll(t *testing.T, s registry.Store, value int, keys ...string) error {
 
 // History does not keep a store from healing, also when it would be kept for long.
 func TestMemoryLimitHealsFromDeletes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ limit, value, perTxn int }{
 		{400 << 10, 4 << 10, 1},
 		{8 << 20, 100, 100}, // what is to be forgotten takes more than a few steps
@@ -100,6 +102,7 @@ func TestMemoryLimitHealsFromDeletes(t *testing.T) {
 // the oldest first. And where it is the keys that fill the memory, the log is not
 // filled with compactions.
 func TestMemoryLimitForgetsTheOldest(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, func(c *Config) { c.MemoryLimit = 400 << 10 })
 		s := c.stores[c.leader()]
@@ -135,6 +138,7 @@ func TestMemoryLimitForgetsTheOldest(t *testing.T) {
 // However little is written, what was compacted takes no memory soon after, on every server, and
 // who waits for that finds the size that stays.
 func TestCompactedMemoryComesBack(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, func(cfg *Config) { cfg.HistoryAge, cfg.HistoryCommits = 0, 0 })
 		leader := c.leader()
@@ -175,6 +179,7 @@ func TestCompactedMemoryComesBack(t *testing.T) {
 
 // A wait ends with the store.
 func TestAwaitSweptEndsWithTheStore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		s := c.stores[c.leader()]
@@ -189,6 +194,7 @@ func TestAwaitSweptEndsWithTheStore(t *testing.T) {
 }
 
 func TestHistoryIsCompacted(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		adjust  func(*Config)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
+	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.DataDir = "data"
 	if err := cfg.Validate(); err != nil {
@@ -19,6 +20,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 }
 
 func TestConfigValidate(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		spoil func(*Config)
 		says  string
@@ -71,6 +73,7 @@ func TestConfigValidate(t *testing.T) {
 }
 
 func TestValidateReportsEverything(t *testing.T) {
+	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.MemoryLimit, cfg.HistoryAge = -1, -1
 	err := cfg.Validate()
@@ -82,6 +85,7 @@ func TestValidateReportsEverything(t *testing.T) {
 }
 
 func TestRaftLog(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	l := newRaftLog(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})), "raft")
 	l.With("peer", "b").Warn("failed to contact", "time", 3)

@@ -28,6 +28,7 @@ func targets(nodes ...string) (all []peer.Target) {
 }
 
 func TestTermPoll(t *testing.T) {
+	t.Parallel()
 	const ours, silent, broken = 5, 0, 1
 	for name, tc := range map[string]struct {
 		terms map[string]uint64
@@ -74,6 +75,7 @@ func TestTermPoll(t *testing.T) {
 // An answer to an earlier question is none to a later one, however late it comes: it
 // may have been given before the later one was asked.
 func TestTermPollCountsNoOldAnswers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var mu sync.Mutex
@@ -109,6 +111,7 @@ func TestTermPollCountsNoOldAnswers(t *testing.T) {
 // A voter whose answer is waited for at an address where nobody answers any more is asked the next
 // question where it is by then.
 func TestTermPollFollowsAMovedVoter(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := pollOf(nil)
 		p.call = func(ctx context.Context, to peer.Target) (uint64, error) {

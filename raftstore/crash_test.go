@@ -106,6 +106,7 @@ func killed(t *testing.T, dir, logStore string, round, n int) []string {
 
 // etcd issues 13766 and 14370: a lone server that was killed had lost what it had acknowledged.
 func TestKilledUnderWritesLosesNothing(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{LogWAL, LogBoltDB} {
 		t.Run(kind, func(t *testing.T) {
 			cfg := testConfig(t)
@@ -136,6 +137,7 @@ func TestKilledUnderWritesLosesNothing(t *testing.T) {
 }
 
 func TestTwoProcessesOnOneDirectory(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	s := openReady(t, cfg)
 	exe, err := os.Executable()
@@ -171,6 +173,7 @@ func lastWritten(t *testing.T, path string) int64 {
 }
 
 func TestTornLastRecordIsDropped(t *testing.T) {
+	t.Parallel()
 	tear := map[string]func(t *testing.T, path string, end int64){
 		"truncated": func(t *testing.T, path string, end int64) {
 			if err := os.Truncate(path, end-20); err != nil {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestDataDirRefused(t *testing.T) {
+	t.Parallel()
 	type refused struct {
 		name  string
 		store string // "" for the usual
@@ -168,6 +169,7 @@ func rewrite(t *testing.T, path, old, new string) {
 }
 
 func TestDataDirLockedByAnother(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	s := openReady(t, cfg)
 	mustPut(t, s, "k", "v")
@@ -199,6 +201,7 @@ func readFile(t *testing.T, path string) string {
 }
 
 func TestDataDirIsPrivateAndKeepsItsIdentity(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	s := openReady(t, cfg)
 	first := s.Status()
@@ -229,6 +232,7 @@ func TestDataDirIsPrivateAndKeepsItsIdentity(t *testing.T) {
 
 // A bootstrap that a crash interrupted between its two writes is done again.
 func TestBootstrapInterrupted(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	d, err := openDataDir(&cfg)
 	if err != nil {
@@ -250,6 +254,7 @@ func TestBootstrapInterrupted(t *testing.T) {
 
 // Bootstrap must do nothing to a directory that has been part of a cluster.
 func TestBootstrapOnlyOnce(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	s := openReady(t, cfg)
 	mustPut(t, s, "k", "v")

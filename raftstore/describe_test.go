@@ -21,6 +21,7 @@ func drawPromise(t *rapid.T) promise {
 }
 
 func TestDescriptionRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := description{
 			ID: rapid.StringN(1, 40, -1).Draw(t, "id"), Name: rapid.String().Draw(t, "name"),
@@ -54,6 +55,7 @@ func TestDescriptionRoundTrip(t *testing.T) {
 }
 
 func TestInvitationAndAdmissionRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		i := invitation{drawPromise(t), rapid.IntRange(0, maxExpect).Draw(t, "expect"), rapid.Bool().Draw(t, "exists")}
 		if got, err := decodeInvitation(i.append(nil)); err != nil || got != i {
@@ -67,6 +69,7 @@ func TestInvitationAndAdmissionRoundTrip(t *testing.T) {
 }
 
 func TestMessagesThatMakeNoSense(t *testing.T) {
+	t.Parallel()
 	whole := description{ID: "a", Address: "a:7400", Promise: &promise{ClusterID: "c"}}
 	b := whole.append(nil)
 	nameless, nowhere := description{Address: "a:7400"}, description{ID: "a"}

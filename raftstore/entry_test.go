@@ -16,6 +16,7 @@ type item struct {
 }
 
 func TestEntryRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		items := rapid.SliceOf(rapid.Custom(func(t *rapid.T) item {
 			return item{rapid.Uint64().Draw(t, "fence"), rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "cmd")}
@@ -53,6 +54,7 @@ func TestEntryRoundTrip(t *testing.T) {
 }
 
 func TestEntryErrors(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		in   []byte

@@ -28,6 +28,7 @@ func sameKind(t *testing.T, got, want error) {
 }
 
 func TestErrorsTravel(t *testing.T) {
+	t.Parallel()
 	compacted := &registry.CompactedError{Space: registry.SpaceSession, Lowest: 1 << 40}
 	require := &registry.RequireError{Op: 3, Have: registry.KeyValue{
 		Key: "k", Value: []byte("v"), CreateRevision: 1, ModRevision: 2, Version: 3, Lease: -4, Flags: 5,
@@ -78,6 +79,7 @@ func TestErrorsTravel(t *testing.T) {
 
 // The end of the context of the server that was asked is not that of the caller's.
 func TestErrorOfAnotherContext(t *testing.T) {
+	t.Parallel()
 	got := decodeError(encodeError(fmt.Errorf("%w: %w", registry.ErrUnavailable, context.Canceled)))
 	if errors.Is(got, context.Canceled) || !errors.Is(got, registry.ErrUnavailable) {
 		t.Errorf("%#v", got)
@@ -85,6 +87,7 @@ func TestErrorOfAnotherContext(t *testing.T) {
 }
 
 func TestErrorOfANewerVersion(t *testing.T) {
+	t.Parallel()
 	text := wire.AppendString(nil, errorText, "text")
 	news := wire.AppendUint(nil, errorSentinel, 1<<40)
 	known := wire.AppendUint(nil, errorSentinel, 7)
@@ -122,6 +125,7 @@ func (h hidden) Unwrap() error { return h.error }
 // TestEverySentinelHasANumber holds sentinelNumbers against the source of registry:
 // every sentinel has a number, and its own.
 func TestEverySentinelHasANumber(t *testing.T) {
+	t.Parallel()
 	f, err := parser.ParseFile(token.NewFileSet(), "../registry/errors.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +166,7 @@ func TestEverySentinelHasANumber(t *testing.T) {
 // TestErrorGolden pins the bytes but for the text: servers of several versions speak to
 // each other.
 func TestErrorGolden(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		err  error
 		want string

@@ -18,6 +18,7 @@ import (
 // What many callers of a follower write at once shares calls to the leader, and each gets
 // its own outcome.
 func TestForwardedTogether(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -67,6 +68,7 @@ func TestForwardedTogether(t *testing.T) {
 // However many ask for much at once, each gets what it asked for: no answer becomes too long
 // for a message.
 func TestForwardedTogetherWithLongAnswers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -103,6 +105,7 @@ func TestForwardedTogetherWithLongAnswers(t *testing.T) {
 
 // A request that is no entry of commands is refused whole, and nothing of it done.
 func TestForwardedNonsense(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		s := c.stores[c.leader()]

@@ -18,6 +18,7 @@ import (
 
 // Every server takes every call, and each sees at once what any acknowledged.
 func TestAnyServerTakesAnyRequest(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		c.leader()
@@ -82,6 +83,7 @@ func TestAnyServerTakesAnyRequest(t *testing.T) {
 
 // The limit on a write is the same on every server, whoever asks: who and when do not count.
 func TestAnyServerHasTheSameLimit(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, func(cfg *Config) { cfg.MaxRequestBytes = 4096 })
 		c.leader()
@@ -107,6 +109,7 @@ func TestAnyServerHasTheSameLimit(t *testing.T) {
 // What one server acknowledges the others have without a wait for raft's next message,
 // so a linearizable read from any of them is no slower.
 func TestFollowersLearnOfCommitsAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -128,6 +131,7 @@ func TestFollowersLearnOfCommitsAtOnce(t *testing.T) {
 }
 
 func TestCallsWaitOutAnElection(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		old := c.leader()
@@ -151,6 +155,7 @@ func TestCallsWaitOutAnElection(t *testing.T) {
 
 // A leader whose process has ended is replaced sooner than one that is silent.
 func TestElectionIsHastenedWhenTheLeaderIsGone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		hastened := 0
@@ -185,6 +190,7 @@ func TestElectionIsHastenedWhenTheLeaderIsGone(t *testing.T) {
 
 // A follower that is refused by its leader, and hears from it all the same, leaves it alone.
 func TestHeardLeaderIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -204,6 +210,7 @@ func TestHeardLeaderIsLeftAlone(t *testing.T) {
 // A leader whose disk hangs gives up leadership; whoever asks that server is served by
 // the next.
 func TestLeaderWithAHungDiskYields(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		disks := make([]*stallingLog, 3)
 		c := &cluster{logOf: func(i int, l raft.LogStore) raft.LogStore {
@@ -261,6 +268,7 @@ func TestLeaderWithAHungDiskYields(t *testing.T) {
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d servers", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -310,6 +318,7 @@ func clusterWithADisk(t *testing.T) (c *cluster, full *atomic.Value) {
 
 // A leader whose disk is full hands leadership to a server that has room.
 func TestLeaderWithAFullDiskHandsOn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, full := clusterWithADisk(t)
 		old := c.leader()
@@ -332,6 +341,7 @@ func TestLeaderWithAFullDiskHandsOn(t *testing.T) {
 
 // A follower whose disk is full holds nobody up, and catches up.
 func TestFollowerWithAFullDisk(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, full := clusterWithADisk(t)
 		l := c.leader()
@@ -352,6 +362,7 @@ func TestFollowerWithAFullDisk(t *testing.T) {
 // A follower that acknowledges what its state does not contain yet does not go back behind that:
 // what its client watches from then on begins after it, and so does what it says of the present.
 func TestFollowerStartsAfterWhatItAcknowledged(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, full := clusterWithADisk(t)
 		f := (c.leader() + 1) % 3
@@ -395,6 +406,7 @@ func TestFollowerStartsAfterWhatItAcknowledged(t *testing.T) {
 // A follower whose disk is full while its leader replaces the end of its log catches up all the
 // same when there is space: it has not given up the old end without having taken the new one.
 func TestConflictingTailOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, full := clusterWithADisk(t)
 		old := c.leader()
@@ -419,6 +431,7 @@ func TestConflictingTailOnAFullDisk(t *testing.T) {
 
 // A disk that does not even say how much room there is, is found out like any that hangs.
 func TestHungDiskThatDoesNotTellItsSpace(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		disks := make([]*stallingLog, 3)
 		answers := make(chan struct{})
@@ -457,6 +470,7 @@ func TestHungDiskThatDoesNotTellItsSpace(t *testing.T) {
 // The only voter has nobody to yield to, whoever else there is: what does not need its disk
 // goes on.
 func TestLoneVoterWithAHungDiskDoesNotYield(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		disk := &stallingLog{}
 		c := &cluster{log: func(l raft.LogStore) raft.LogStore { disk.LogStore = l; return disk }}

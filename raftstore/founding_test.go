@@ -247,6 +247,7 @@ func (f *foundry) charters() []charter {
 // Whatever happens when, no two clusters come of overlapping servers; and once nothing fails any
 // more, all are part of one.
 func TestFoundingIsSafeAndEnds(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		expect := rapid.SampledFrom([]int{2, 3, 1}).Draw(t, "expect")
 		servers := rapid.IntRange(expect, 2*expect).Draw(t, "servers")
@@ -311,6 +312,7 @@ func TestFoundingIsSafeAndEnds(t *testing.T) {
 
 // Two that each have the promises that the other lacks: the one with the lower id goes on.
 func TestTwoCoordinators(t *testing.T) {
+	t.Parallel()
 	f := newFoundry(4, 3)
 	s := f.servers
 	f.look(s[1]) // all are free, but the first is not heard
@@ -339,6 +341,7 @@ func TestTwoCoordinators(t *testing.T) {
 }
 
 func TestNextStep(t *testing.T) {
+	t.Parallel()
 	fresh := func(id string) description {
 		return description{ID: id, Name: "n-" + id, Address: id + ":7400", Fresh: true, Expect: 3}
 	}

@@ -2,6 +2,7 @@ package raftstore
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -21,7 +22,19 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDirVar); dir != "" {
 		runChild(dir)
 	}
+	manyAtOnce()
 	goleak.VerifyTestMain(m)
+}
+
+// manyAtOnce lets more tests run at once than there are processors: they wait for the disk.
+func manyAtOnce() {
+	const parallel = "test.parallel"
+	flag.Parse()
+	told := false
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == parallel })
+	if !told {
+		_ = flag.Set(parallel, "8")
+	}
 }
 
 // testConfig is a lone server on a directory of its own.

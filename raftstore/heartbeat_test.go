@@ -12,6 +12,7 @@ import (
 // A leader that hears of its successor by a heartbeat appends nothing more: what it would
 // append now, it would append in the successor's term.
 func TestHeartbeatOfSuccessor(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -59,6 +60,7 @@ func (s *busyRaft) CurrentTerm() uint64 {
 
 // While raft is busy a heartbeat is answered for it where that changes nothing, and waits for it otherwise.
 func TestHeartbeatWhileRaftIsBusy(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		raft     raftState // nil is not there yet
 		answered bool
@@ -106,6 +108,7 @@ func TestHeartbeatWhileRaftIsBusy(t *testing.T) {
 
 // A heartbeat that waits does not hold up the end.
 func TestHeartbeatAtTheEnd(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tr := &transport{patience: time.Second, requests: make(chan raft.RPC), done: make(chan struct{})}
 		answers := make(chan raft.RPCResponse, 1)

@@ -13,6 +13,7 @@ import (
 
 // A write is passed on once more only if it certainly had no effect.
 func TestUnknownOutcomesAreNotAskedAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -54,6 +55,7 @@ func TestUnknownOutcomesAreNotAskedAgain(t *testing.T) {
 
 // What may be asked again says that it had no effect, and nothing else.
 func TestLostKeepAliveIsNoLostWrite(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -76,6 +78,7 @@ func TestLostKeepAliveIsNoLostWrite(t *testing.T) {
 // Who waits for a shared call when the store closes is told what any call is told then: another
 // server that asked for a read index knows by it that it may ask the next leader.
 func TestSharedCallsEndWithTheStore(t *testing.T) {
+	t.Parallel()
 	closing := make(chan struct{})
 	s := newShared(func() (int, error) { return 1, nil })
 	close(closing)
@@ -89,6 +92,7 @@ func TestSharedCallsEndWithTheStore(t *testing.T) {
 // The end of a caller's time, should the leader be the first to notice, is an error that the caller
 // knows what to make of.
 func TestReadIndexThatTakesTooLongIsUnavailable(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		s := c.stores[c.leader()]

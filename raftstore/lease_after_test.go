@@ -11,6 +11,7 @@ import (
 // A lease whose time begins at the end of another does not run out before, whoever leads, and
 // then lives for its own time.
 func TestLeaseAfterAnother(t *testing.T) {
+	t.Parallel()
 	const ttl, delay = 5 * time.Second, 20 * time.Second
 	for name, n := range map[string]int{"one server": 1, "a new leader": 3} {
 		t.Run(name, func(t *testing.T) {

@@ -44,6 +44,7 @@ func expiredIDs(c *leaseClock) []registry.LeaseID {
 }
 
 func TestLeaseClockChargesOnlyConfirmedTime(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		idle func(c *leaseClock)
@@ -87,6 +88,7 @@ func TestLeaseClockChargesOnlyConfirmedTime(t *testing.T) {
 // What is left counts the time since the last tick, and a keepalive between two
 // ticks is not charged for the time before it.
 func TestLeaseClockBetweenTicks(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := clockWith(testLeases, mvcc.LeaseGrant{ID: 1, TTL: time.Second})
 		pass(c, 100*time.Millisecond)
@@ -108,6 +110,7 @@ func TestLeaseClockBetweenTicks(t *testing.T) {
 }
 
 func TestLeaseClockMarksAndWaits(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := clockWith(testLeases, mvcc.LeaseGrant{ID: 1, TTL: time.Second}, mvcc.LeaseGrant{ID: 2, TTL: time.Hour})
 		pass(c, 1100*time.Millisecond)
@@ -155,6 +158,7 @@ func TestLeaseClockMarksAndWaits(t *testing.T) {
 
 // A revocation must not end up behind a new grant of the same id.
 func TestLeaseClockSparesAnIDBeingGranted(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := clockWith(testLeases, mvcc.LeaseGrant{ID: 1, TTL: time.Second})
 		if wait := c.beginGrant(1); wait != nil {
@@ -182,6 +186,7 @@ func TestLeaseClockSparesAnIDBeingGranted(t *testing.T) {
 }
 
 func TestLeaseClockCheckpoints(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := clockWith(testLeases, mvcc.LeaseGrant{ID: 1, TTL: time.Minute}, mvcc.LeaseGrant{ID: 2, TTL: time.Minute}, mvcc.LeaseGrant{ID: 3, TTL: 15 * time.Second})
 		pass(c, 8*time.Second)
@@ -218,6 +223,7 @@ func TestLeaseClockCheckpoints(t *testing.T) {
 }
 
 func TestLeaseClockStartsFromCheckpoint(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		st := mvcc.New()
 		for _, g := range []mvcc.LeaseGrant{{ID: 1, TTL: time.Hour}, {ID: 2, TTL: time.Hour}, {ID: 3, TTL: registry.NoTTL}} {
@@ -245,6 +251,7 @@ func TestLeaseClockStartsFromCheckpoint(t *testing.T) {
 // for expiry only when the confirmed time since it was last renewed or granted is at
 // least its time to live, and it is picked soon after that.
 func TestLeaseClockAgainstModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		type model struct {
 			ttl     time.Duration
@@ -396,6 +403,7 @@ func TestLeaseClockAgainstModel(t *testing.T) {
 // A renewal while a tick is being confirmed is charged neither for what that tick
 // charges nor for what had passed when it came.
 func TestLeaseClockWhileConfirming(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := clockWith(testLeases, mvcc.LeaseGrant{ID: 1, TTL: time.Second})
 		time.Sleep(500 * time.Millisecond)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestLeaveAndComeBack(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		id := c.one(nil)
@@ -77,6 +78,7 @@ func TestLeaveAndComeBack(t *testing.T) {
 }
 
 func TestRemove(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
@@ -123,6 +125,7 @@ func TestRemove(t *testing.T) {
 // A server that has only just found its leader is as much part of the cluster as any other: when
 // it is removed then, it does not ask to be taken in as one that has not found its place.
 func TestRemoveRightAfterTheStart(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		for round := range 4 {
@@ -153,6 +156,7 @@ func TestRemoveRightAfterTheStart(t *testing.T) {
 
 // A change waits for the one before it no longer than the store's timeout, whoever is asked.
 func TestRemoveEndsInTime(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -178,6 +182,7 @@ func TestRemoveEndsInTime(t *testing.T) {
 
 // When the leader fails with a removal under way, whether the server was removed is not known.
 func TestRemoveOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -207,6 +212,7 @@ func TestRemoveOfUnknownOutcome(t *testing.T) {
 }
 
 func TestTransfer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)

@@ -28,6 +28,7 @@ func (s *syncBuffer) String() string {
 
 // A lone server that starts, and starts again, has nothing to warn of.
 func TestHealthyStartWarnsOfNothing(t *testing.T) {
+	t.Parallel()
 	var out syncBuffer
 	cfg := testConfig(t)
 	cfg.Log = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -42,6 +43,7 @@ func TestHealthyStartWarnsOfNothing(t *testing.T) {
 }
 
 func TestRaftLogLevels(t *testing.T) {
+	t.Parallel()
 	var out syncBuffer
 	l := newRaftLog(slog.New(slog.NewTextHandler(&out, nil)), "raft")
 	l.Warn("heartbeat timeout reached, starting election", "last-leader-id", "a")

@@ -7,6 +7,7 @@ import (
 )
 
 func TestGuardedLogDeletes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name        string
 		keep        uint64
@@ -44,6 +45,7 @@ func TestGuardedLogDeletes(t *testing.T) {
 }
 
 func TestGuardedLogIsMonotonicAsItsStore(t *testing.T) {
+	t.Parallel()
 	if (&guardedLog{LogStore: raft.NewInmemStore()}).IsMonotonic() {
 		t.Error("a store that takes gaps is called monotonic")
 	}

@@ -17,6 +17,7 @@ import (
 // Three servers over real sockets make a cluster. The first knows nobody: it hears of the
 // others when they ask it.
 func TestThreeServersMakeACluster(t *testing.T) {
+	t.Parallel()
 	join := "127.0.0.1:1" // nobody
 	var stores []*Store
 	for i := range 3 {
@@ -129,6 +130,7 @@ func (c *cluster) disagreement(want map[int]registry.Suffrage) string {
 }
 
 func TestStrangersMakeACluster(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		id := c.one(nil)
@@ -150,6 +152,7 @@ func TestStrangersMakeACluster(t *testing.T) {
 
 // Servers are killed, frozen out and started again while they make a cluster.
 func TestStrangersMakeOneClusterWhateverHappens(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -185,6 +188,7 @@ func TestStrangersMakeOneClusterWhateverHappens(t *testing.T) {
 
 // The coordinator has decided that the cluster exists, and dies before its log says so.
 func TestDecisionIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.isolate(0) // nobody may decide yet
@@ -222,6 +226,7 @@ func TestDecisionIsTakenUpAgain(t *testing.T) {
 }
 
 func TestNewServerGetsAVote(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
@@ -240,6 +245,7 @@ func TestNewServerGetsAVote(t *testing.T) {
 }
 
 func TestLoneServerGrows(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := &cluster{strangers: true}
 		c.init(t, 1, nil)
@@ -260,6 +266,7 @@ func TestLoneServerGrows(t *testing.T) {
 }
 
 func TestReplacedServerIsRemoved(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
@@ -281,6 +288,7 @@ func TestReplacedServerIsRemoved(t *testing.T) {
 // A server of the same id that comes back without its data must not vote: it would not know what it
 // voted for.
 func TestServerThatLostItsDataIsNotLetIn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
@@ -305,6 +313,7 @@ func TestServerThatLostItsDataIsNotLetIn(t *testing.T) {
 }
 
 func TestNamesakeIsRefused(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
@@ -318,6 +327,7 @@ func TestNamesakeIsRefused(t *testing.T) {
 }
 
 func TestDeadServerIsRemoved(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 4, 4, func(cfg *Config) { cfg.DeadServerAfter = 2 * time.Minute })
 		c.one(nil)
@@ -355,6 +365,7 @@ func (c *cluster) compact() {
 
 // A leader that is stopped in good order hands on leadership: nobody waits for an election.
 func TestOrderlyStopHasNoGap(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
@@ -375,6 +386,7 @@ func TestOrderlyStopHasNoGap(t *testing.T) {
 }
 
 func TestMembersWithoutALeader(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
@@ -408,6 +420,7 @@ func TestMembersWithoutALeader(t *testing.T) {
 }
 
 func TestWaitingServerIsTold(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
@@ -437,6 +450,7 @@ func TestWaitingServerIsTold(t *testing.T) {
 // One server's settings may be made from the same mould as many: it is alone if all the addresses
 // to join are its own, and not if somebody else may be at one.
 func TestOneOfOneMould(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 1, 1, nil)
 		c.one(nil)
@@ -453,6 +467,7 @@ func TestOneOfOneMould(t *testing.T) {
 }
 
 func TestNamesOfManyServers(t *testing.T) {
+	t.Parallel()
 	m := &membership{lookup: func(_ context.Context, host string) ([]string, error) {
 		switch host {
 		case "many":

@@ -12,6 +12,7 @@ import (
 )
 
 func TestDecide(t *testing.T) {
+	t.Parallel()
 	const long, day = time.Minute, 24 * time.Hour
 	self := standing{id: "a", name: "a", voter: true, self: true, able: true, answering: long}
 	voter := func(id string) standing {
@@ -72,6 +73,7 @@ func TestDecide(t *testing.T) {
 // Whatever the leader decides, the voters that are alive stay a quorum, and a server that
 // answers is never removed.
 func TestDecideKeepsTheQuorum(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var all []standing
 		for i := range rapid.IntRange(1, 7).Draw(t, "servers") {
@@ -129,6 +131,7 @@ func TestDecideKeepsTheQuorum(t *testing.T) {
 }
 
 func TestMayRemove(t *testing.T) {
+	t.Parallel()
 	server := func(id string, s raft.ServerSuffrage, err error) answered {
 		return answered{Server: raft.Server{ID: raft.ServerID(id), Suffrage: s}, err: err}
 	}

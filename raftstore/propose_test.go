@@ -93,6 +93,7 @@ func proposeKey(ctx context.Context, p *proposer, key string) error {
 }
 
 func TestProposalsThatWaitGoTogether(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, r := newFakeProposer(t, time.Minute)
 		var wg sync.WaitGroup
@@ -135,6 +136,7 @@ func TestProposalsThatWaitGoTogether(t *testing.T) {
 }
 
 func TestProposalOutcomes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		reject error
@@ -165,6 +167,7 @@ func TestProposalOutcomes(t *testing.T) {
 
 // A caller that leaves learns whether its command may still take effect, and holds up nobody.
 func TestCallerLeaves(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		taken bool // its command is in an entry
@@ -229,6 +232,7 @@ func TestCallerLeaves(t *testing.T) {
 }
 
 func TestStoppedProposer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, r := newFakeProposer(t, time.Minute)
 		var wg sync.WaitGroup
@@ -266,6 +270,7 @@ func TestStoppedProposer(t *testing.T) {
 }
 
 func TestTooLargeIsRefused(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	cfg.MaxRequestBytes = 4096
 	s := openReady(t, cfg)
@@ -279,6 +284,7 @@ func TestTooLargeIsRefused(t *testing.T) {
 // A real store under many callers, some of whom leave: every acknowledged write is
 // there, and every write that certainly did not happen is not.
 func TestConcurrentProposals(t *testing.T) {
+	t.Parallel()
 	s := openReady(t, testConfig(t))
 	var wg sync.WaitGroup
 	for w := range 16 {
@@ -308,6 +314,7 @@ func TestConcurrentProposals(t *testing.T) {
 // TestPatientProposalIgnoresAnAbandonedOnesTimer has a patient proposal reuse what a
 // client that hung up left behind.
 func TestPatientProposalIgnoresAnAbandonedOnesTimer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, r := newFakeProposer(t, 5*time.Second)
 		ctx, cancel := context.WithCancel(context.Background())

@@ -13,6 +13,7 @@ import (
 // Of two or three voters, one that asks for a read index has by its term confirmed the leader:
 // here nobody else can, since the leader is cut off and not aware of it yet.
 func TestReadIndexForAVoter(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name    string
 		servers int

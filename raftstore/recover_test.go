@@ -107,6 +107,7 @@ func flip(t *testing.T, path string) {
 }
 
 func TestCorruptNewestSnapshotFallsBack(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{LogWAL, LogBoltDB} {
 		for name, corrupt := range corruptions {
 			for _, n := range []int{1, 2, 3} {
@@ -140,6 +141,7 @@ func TestCorruptNewestSnapshotFallsBack(t *testing.T) {
 }
 
 func TestAllSnapshotsCorruptIsRefused(t *testing.T) {
+	t.Parallel()
 	cfg := withSnapshots(t, LogWAL, 3)
 	files := snapshotFilesOf(t, cfg)
 	for _, f := range files {
@@ -169,6 +171,7 @@ func TestAllSnapshotsCorruptIsRefused(t *testing.T) {
 
 // A snapshot that a newer version wrote must not be passed over for an older one.
 func TestNewerSnapshotFormatIsRefused(t *testing.T) {
+	t.Parallel()
 	cfg := withSnapshots(t, LogWAL, 2)
 	d, err := openDataDir(&cfg)
 	if err != nil {
@@ -203,6 +206,7 @@ func TestNewerSnapshotFormatIsRefused(t *testing.T) {
 
 // A snapshot that is what was written, but is none: its checksum holds.
 func TestSnapshotThatDoesNotDecodeIsRefused(t *testing.T) {
+	t.Parallel()
 	cfg := withSnapshots(t, LogWAL, 1)
 	f := snapshotFilesOf(t, cfg)[0]
 	state := []byte("not a snapshot")
@@ -231,6 +235,7 @@ func TestSnapshotThatDoesNotDecodeIsRefused(t *testing.T) {
 
 // The log is cut behind the older of two snapshots, not behind the newer.
 func TestLogReachesBackToOlderSnapshot(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	cfg.TrailingEntries = 1
 	s := openReady(t, cfg)
@@ -261,6 +266,7 @@ func TestLogReachesBackToOlderSnapshot(t *testing.T) {
 }
 
 func TestUnfinishedSnapshotsAreRemoved(t *testing.T) {
+	t.Parallel()
 	cfg := withSnapshots(t, LogWAL, 1)
 	left := filepath.Join(cfg.DataDir, raftDir, snapshotsDir, "2-5-1700000000000"+unfinished)
 	if err := os.MkdirAll(left, 0o700); err != nil {
@@ -275,6 +281,7 @@ func TestUnfinishedSnapshotsAreRemoved(t *testing.T) {
 
 // What is damaged elsewhere is named, with what to do.
 func TestDamagedStoresAreNamed(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{LogWAL, LogBoltDB} {
 		for _, file := range map[string][]string{LogWAL: {stableFile, walDir + "/wal-meta.db"}, LogBoltDB: {stableFile, logFile}}[kind] {
 			t.Run(kind+"/"+file, func(t *testing.T) {
@@ -294,6 +301,7 @@ func TestDamagedStoresAreNamed(t *testing.T) {
 
 // Without its votes a server might vote twice in one term.
 func TestLostVotesAreRefused(t *testing.T) {
+	t.Parallel()
 	cfg := withSnapshots(t, LogWAL, 1)
 	path := filepath.Join(cfg.DataDir, raftDir, stableFile)
 	if err := os.Remove(path); err != nil {

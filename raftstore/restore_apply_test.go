@@ -42,6 +42,7 @@ func restoreMachine(t *testing.T) (m *machine, apply func(term uint64, e restore
 
 // TestRestoreEntries has entries of restores come as they should not.
 func TestRestoreEntries(t *testing.T) {
+	t.Parallel()
 	const all = -1
 	piece := func(id uint64, from, to int) func(b []byte) restoreEntry {
 		return func(b []byte) restoreEntry {
@@ -109,6 +110,7 @@ func TestRestoreEntries(t *testing.T) {
 // TestRestoreEndsWithItsTerm has it dropped by whatever comes in a later term, and no
 // snapshot taken before that.
 func TestRestoreEndsWithItsTerm(t *testing.T) {
+	t.Parallel()
 	for _, later := range []raft.Log{
 		{Type: raft.LogCommand, Data: appendEntryHeader(nil)},
 		{Type: raft.LogConfiguration},
@@ -133,6 +135,7 @@ func TestRestoreEndsWithItsTerm(t *testing.T) {
 
 // TestRestoreOfAnInstalledSnapshot drops what the snapshot does not know.
 func TestRestoreOfAnInstalledSnapshot(t *testing.T) {
+	t.Parallel()
 	m, apply, b := restoreMachine(t)
 	apply(5, restoreEntry{kind: restorePiece, fence: 5, id: 1, data: b})
 	var snap bytes.Buffer
@@ -154,6 +157,7 @@ func (readCloser) Close() error { return nil }
 // TestRestoreEntriesThatStopTheMachine: what another server can apply and this one cannot is
 // the end of this one.
 func TestRestoreEntriesThatStopTheMachine(t *testing.T) {
+	t.Parallel()
 	end := func(b []byte, origin []byte) []byte {
 		e := restoreEntry{kind: restoreEnd, fence: 5, id: 1, offset: uint64(len(b)), data: origin}
 		return e.append(nil)
@@ -194,6 +198,7 @@ func TestRestoreEntriesThatStopTheMachine(t *testing.T) {
 // TestRestoreBetweenCommands has all of it in one batch: what comes before is undone by it,
 // what comes after is not, and the lease clock hears of the leases there are.
 func TestRestoreBetweenCommands(t *testing.T) {
+	t.Parallel()
 	m, _, b := restoreMachine(t)
 	var told []string
 	m.restored = func(v *mvcc.View) { told = append(told, "restored") }
@@ -239,6 +244,7 @@ func TestRestoreBetweenCommands(t *testing.T) {
 }
 
 func TestRestoreEntryGolden(t *testing.T) {
+	t.Parallel()
 	e := restoreEntry{kind: restoreEnd, fence: 300, id: 2, offset: 128, data: []byte("x")}
 	if got, want := e.append(nil), []byte{2, 2, 0xac, 2, 2, 0x80, 1, 'x'}; !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x: logs have the latter", got, want)

@@ -49,6 +49,7 @@ func (r *restoreCounter) IsMonotonic() bool {
 // log. Whatever then becomes of the restore, it becomes of it everywhere, and what was
 // answered is so.
 func TestLeaderLostInARestore(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 3, 5, 6} { // of five pieces and an end
 		for _, through := range []string{"leader", "follower"} {
 			t.Run(fmt.Sprintf("%s/%d", through, n), func(t *testing.T) {
@@ -117,6 +118,7 @@ func TestLeaderLostInARestore(t *testing.T) {
 
 // TestFollowerDownDuringARestore has it catch up by the log, or by a snapshot.
 func TestFollowerDownDuringARestore(t *testing.T) {
+	t.Parallel()
 	for _, by := range []string{"log", "snapshot"} {
 		t.Run(by, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -150,6 +152,7 @@ func TestFollowerDownDuringARestore(t *testing.T) {
 
 // TestRestoreOfWhatIsNone has nothing changed, and nothing in the log, wherever it comes in.
 func TestRestoreOfWhatIsNone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := &cluster{}
 		var written atomic.Int32
@@ -193,6 +196,7 @@ func TestRestoreOfWhatIsNone(t *testing.T) {
 // What a disk damages after it was found sound does not get into the log, where it would stop
 // every server for good.
 func TestRestoreOfWhatTheDiskDamaged(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -225,6 +229,7 @@ func TestRestoreOfWhatTheDiskDamaged(t *testing.T) {
 
 // TestRestoreGivenUp has the caller go away while the archive goes into the log.
 func TestRestoreGivenUp(t *testing.T) {
+	t.Parallel()
 	for _, through := range []string{"leader", "follower"} {
 		t.Run(through, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -267,6 +272,7 @@ func TestRestoreGivenUp(t *testing.T) {
 }
 
 func TestRestoreWithoutALeader(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -293,6 +299,7 @@ func TestRestoreWithoutALeader(t *testing.T) {
 }
 
 func TestRestoreOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var full atomic.Bool
 		c := &cluster{space: func(string) (int64, error) {
@@ -322,6 +329,7 @@ func TestRestoreOnAFullDisk(t *testing.T) {
 }
 
 func TestSpoolsOfACrashAreRemoved(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	mustClose(t, openReady(t, cfg))
 	left := filepath.Join(cfg.DataDir, tempDir, "restore-123")

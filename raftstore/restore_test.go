@@ -71,6 +71,7 @@ func (c *cluster) noSpools() {
 }
 
 func TestSaveSnapshot(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, func(cfg *Config) { cfg.Version = "1.2.3" })
 		l := c.leader()
@@ -108,6 +109,7 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	for _, through := range []string{"leader", "follower"} {
 		t.Run(through, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -201,6 +203,7 @@ func TestRestore(t *testing.T) {
 
 // TestRestoreOfOneServer is of the log as it is on disk, too: with each kind of it.
 func TestRestoreOfOneServer(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{LogWAL, LogBoltDB} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -229,6 +232,7 @@ func TestRestoreOfOneServer(t *testing.T) {
 }
 
 func TestRestoreIntoAnotherCluster(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		from, to := newCluster(t, 1, nil), newCluster(t, 3, nil)
 		s := from.stores[from.leader()]
@@ -253,6 +257,7 @@ func TestRestoreIntoAnotherCluster(t *testing.T) {
 // Writers on every server see revisions rise, and what they are told of after the restore is
 // there after it.
 func TestRestoreWhileWritesGoOn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		l := c.leader()
@@ -319,6 +324,7 @@ func TestRestoreWhileWritesGoOn(t *testing.T) {
 // A lease that was about to end when the store was restored has all of its time after it;
 // so has one whose end was decided on already.
 func TestRestoreOfLeasesThatEnd(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		s := c.stores[c.leader()]
@@ -351,6 +357,7 @@ func TestRestoreOfLeasesThatEnd(t *testing.T) {
 
 // TestRestoreOverTCP is over real sockets, and in pieces of the usual size.
 func TestRestoreOverTCP(t *testing.T) {
+	t.Parallel()
 	join := "127.0.0.1:1" // nobody
 	var stores []*Store
 	for i := range 3 {

@@ -48,6 +48,7 @@ func (l *stallingLog) stall() (release func()) {
 // A disk that hangs for longer than every timeout leaves a revocation on its way. Until it is
 // certain what became of it no keepalive of that lease may be answered with a yes.
 func TestNoKeepAliveWhileRevocationIsUnderWay(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		disk := &stallingLog{}
 		c := &cluster{log: func(l raft.LogStore) raft.LogStore { disk.LogStore = l; return disk }}
@@ -88,6 +89,7 @@ func TestNoKeepAliveWhileRevocationIsUnderWay(t *testing.T) {
 
 // However often its lease is marked anew while it waits, a keepalive ends in time.
 func TestKeepAliveIsBounded(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		s := c.stores[c.leader()]
@@ -125,6 +127,7 @@ func TestKeepAliveIsBounded(t *testing.T) {
 }
 
 func TestRevokeOfNoLeaseWritesNothing(t *testing.T) {
+	t.Parallel()
 	s := openReady(t, testConfig(t))
 	mustPut(t, s, "k", "v")
 	before := s.Status().LastIndex

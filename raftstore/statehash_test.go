@@ -3,6 +3,7 @@ package raftstore
 import "testing"
 
 func TestStateHashFollowsTheState(t *testing.T) {
+	t.Parallel()
 	s := openReady(t, testConfig(t))
 	mustPut(t, s, "a", "1")
 	applied, hash := s.StateHash()

@@ -40,6 +40,7 @@ func wantStopped(t *testing.T, s *Store, want error) {
 }
 
 func TestUnknownEntryStopsTheStore(t *testing.T) {
+	t.Parallel()
 	good := appendCommand(nil, 0, (putCommand("good")).AppendTo(nil))
 	for name, c := range map[string]struct {
 		entry []byte
@@ -100,6 +101,7 @@ func (f *failingLog) StoreLogs(l []*raft.Log) error {
 func (f *failingLog) IsMonotonic() bool { return true }
 
 func TestFailedAppendStopsTheStore(t *testing.T) {
+	t.Parallel()
 	var disk *failingLog
 	s, err := open(testConfig(t), options{log: func(l raft.LogStore) raft.LogStore {
 		disk = &failingLog{LogStore: l}
@@ -125,6 +127,7 @@ func TestFailedAppendStopsTheStore(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
+	t.Parallel()
 	s := openReady(t, testConfig(t))
 	w, err := s.Watch(t.Context(), registry.WatchRequest{KeyRange: registry.All()})
 	if err != nil {
@@ -184,6 +187,7 @@ func TestClose(t *testing.T) {
 // A snapshot of a large state, written while puts go on, holds up none of them, and
 // the state that it restores is the one it was taken of.
 func TestSnapshotBesideWrites(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	cfg.SnapshotBytes = 1 << 20 // many of them
 	cfg.TrailingEntries = 1
@@ -213,6 +217,7 @@ func TestSnapshotBesideWrites(t *testing.T) {
 }
 
 func TestStatusAndMembers(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t)
 	cfg.NodeID, cfg.Version = "id-a", "1.2.3"
 	s := openReady(t, cfg)
@@ -234,6 +239,7 @@ func TestStatusAndMembers(t *testing.T) {
 
 // A server whose address has changed says so to its cluster once it leads.
 func TestAddressIsCorrected(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		c.leader()
@@ -250,6 +256,7 @@ func TestAddressIsCorrected(t *testing.T) {
 }
 
 func TestRestoreKeepsStateOnBadSnapshot(t *testing.T) {
+	t.Parallel()
 	m := newMachine(hubConfig)
 	defer m.hub.Close()
 	m.starting.Store(false)
@@ -274,6 +281,7 @@ func (nopCloser) Close() error { return nil }
 // What is published in the middle of an entry, before a compaction, does not pass for
 // the whole of it.
 func TestHalfAppliedEntryWakesNobody(t *testing.T) {
+	t.Parallel()
 	m := newMachine(hubConfig)
 	defer m.hub.Close()
 	entry := appendEntryHeader(nil)
@@ -312,6 +320,7 @@ func TestHalfAppliedEntryWakesNobody(t *testing.T) {
 }
 
 func TestWaitApplied(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(hubConfig)
 		defer m.hub.Close()

@@ -11,6 +11,7 @@ import (
 )
 
 func TestDialTarget(t *testing.T) {
+	t.Parallel()
 	book := addressBook(func(id raft.ServerID) (raft.ServerAddress, bool) { return "[::1]:7400", id != "nobody" })
 	for _, id := range []raft.ServerID{"a", "a@b", ""} {
 		at, err := book.ServerAddr(id)
@@ -31,6 +32,7 @@ func TestDialTarget(t *testing.T) {
 
 // Two stores over real sockets: a second server that is added is replicated to.
 func TestServersOverTCP(t *testing.T) {
+	t.Parallel()
 	a := openReady(t, testConfig(t))
 	mustPut(t, a, "k", "v")
 	cfg := testConfig(t)
@@ -101,6 +103,7 @@ func (p stuckPipeline) Close() error {
 }
 
 func TestStuckPipelineIsClosed(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := mutablePipeline{stuckPipeline{closed: make(chan struct{})}, &transport{timeout: 5 * time.Second}}
 		start := time.Now()

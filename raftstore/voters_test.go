@@ -13,6 +13,7 @@ import (
 )
 
 func TestPromote(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		// None gets its vote by itself, once there are three.
 		c := strangers(t, 3, 3, func(cfg *Config) { cfg.StabilizationTime = time.Hour })
@@ -44,6 +45,7 @@ func TestPromote(t *testing.T) {
 
 // A server that runs knows better than an operator where it is, the leader too.
 func TestReaddressOfALiveServer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 2, 2, nil)
 		c.one(nil)
@@ -68,6 +70,7 @@ func TestReaddressOfALiveServer(t *testing.T) {
 }
 
 func TestMayPromote(t *testing.T) {
+	t.Parallel()
 	const newest = 5000
 	server := func(s raft.ServerSuffrage, last uint64) answered {
 		return answered{Server: raft.Server{ID: "a", Suffrage: s}, said: description{LastIndex: last}}
@@ -100,6 +103,7 @@ func TestMayPromote(t *testing.T) {
 }
 
 func TestServersAreKnownWithoutAsking(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := strangers(t, 3, 3, nil)
 		c.one(nil)
