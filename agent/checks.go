@@ -108,7 +108,7 @@ func (a *Agent) noteResult(def *registry.CheckDefinition, r *run, found registry
 		return
 	}
 	before := r.status
-	if s.setLocked(r, r.tally.next(def, r.status, found), output, time.Now()) {
+	if s.setLocked(def, r, r.tally.next(def, r.status, found), output, time.Now()) {
 		a.wakeAdvertise()
 	}
 	if r.status != before {

@@ -31,8 +31,15 @@
 // # Health
 //
 // A check's status moves by its thresholds (threshold.go). Only a change of status
-// is sent at once; a change of output alone is sent with the next change, or
+// is sent at once; a change of output alone is sent with the check's next change, or
 // after five minutes. A ttl check that is not reported in time becomes critical.
+//
+// # What is advertised
+//
+// The state remembers which of its records have changed (pending.go), and those alone are
+// written, so that a change costs the same however much the node has. Everything is compared with the
+// catalog for a new lease, after an attempt whose outcome is not known, when the node's own record is not as
+// it was left, and every few minutes in any case: what others do to the other records lasts until then.
 //
 // # One name, one node
 //

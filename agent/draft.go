@@ -346,6 +346,7 @@ func newRun(d registry.CheckDefinition) *run {
 // commitLocked makes a draft that was begun on the state as it is a part of it. It
 // returns the runs that are new, and ends those that are no longer wanted.
 func (s *state) commitLocked(d *draft, now time.Time) (started []*healthCheck) {
+	s.touchLocked(d)
 	for id, next := range d.checks {
 		old := s.checks[id]
 		s.putLocked(id, next)

@@ -108,6 +108,7 @@ func (a *Agent) askLease(ctx context.Context, id registry.LeaseID) error {
 	if !seen {
 		s.generation++
 		s.defined = s.generation
+		s.pending.everything() // that hangs from it
 	}
 	s.mu.Unlock()
 	if !seen {

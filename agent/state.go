@@ -105,6 +105,7 @@ type state struct {
 	// generation counts the changes of what is to be advertised. defined is the
 	// generation of the last change that was not just a check's result.
 	generation, defined uint64
+	pending             pending
 	// holds are the leases that services hang from beside the agent's own.
 	holds map[registry.LeaseID]hold
 }
@@ -113,9 +114,9 @@ func newState() state {
 	return state{services: map[string]*service{}, checks: map[string]*healthCheck{}, checksOf: map[string][]string{}, holds: map[registry.LeaseID]hold{}}
 }
 
-// setLocked gives a run a status and output. It reports whether that is to be
+// setLocked gives a check's run a status and output. It reports whether that is to be
 // advertised.
-func (s *state) setLocked(r *run, status registry.HealthStatus, output string, now time.Time) bool {
+func (s *state) setLocked(def *registry.CheckDefinition, r *run, status registry.HealthStatus, output string, now time.Time) bool {
 	r.output = output
 	switch {
 	case status != r.status:
@@ -129,6 +130,7 @@ func (s *state) setLocked(r *run, status registry.HealthStatus, output string, n
 		return false
 	}
 	s.generation++
+	s.pending.check(def)
 	return true
 }
 
@@ -159,15 +161,26 @@ func (s *state) recordsLocked(node registry.Node, now time.Time) catalog.NodeRec
 	})
 	for _, id := range slices.Sorted(maps.Keys(s.checks)) {
 		c := s.checks[id]
-		if of := s.services[c.def.ServiceID]; of != nil && !s.aliveLocked(of) {
+		if !s.shownLocked(c) {
 			continue
 		}
-		c.run.showLocked(now)
-		record := s.recordLocked(c, node.Name)
-		record.Output = c.run.shown
-		want.Checks = append(want.Checks, record)
+		want.Checks = append(want.Checks, s.shownRecordLocked(c, node.Name, now))
 	}
 	return want
+}
+
+// shownLocked reports whether a check is advertised as far as its service's lease goes.
+func (s *state) shownLocked(c *healthCheck) bool {
+	of := s.services[c.def.ServiceID]
+	return of == nil || s.aliveLocked(of)
+}
+
+// shownRecordLocked is a check as it is to be advertised.
+func (s *state) shownRecordLocked(c *healthCheck, node string, now time.Time) registry.Check {
+	c.run.showLocked(now)
+	record := s.recordLocked(c, node)
+	record.Output = c.run.shown
+	return record
 }
 
 func (s *state) checkLocked(id string) *healthCheck { return s.checks[id] }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"herald/registry"
+	"herald/registry/catalog"
 )
 
 // wakeAdvertise says that the records or the lease may have changed. It never
@@ -35,10 +36,13 @@ func (a *Agent) advertise(ctx context.Context) {
 			continue
 		}
 		doubt := a.link.inDoubt()
-		switch err := a.advertiseOnce(ctx, lease); {
+		whole := doubt || !time.Now().Before(next)
+		switch err := a.advertiseOnce(ctx, lease, whole); {
 		case err == nil:
 			retry.reset()
-			next = time.Now().Add(antiEntropy*3/4 + rand.N(antiEntropy/2))
+			if whole {
+				next = time.Now().Add(antiEntropy*3/4 + rand.N(antiEntropy/2))
+			}
 			if doubt {
 				next = time.Now().Add(confirmAfter)
 			}
@@ -90,25 +94,46 @@ func (a *Agent) stale(lease registry.LeaseID) bool {
 	return a.link.synced != generation || a.link.syncedLease != lease
 }
 
-func (a *Agent) advertiseOnce(ctx context.Context, lease registry.LeaseID) error {
+// advertiseOnce brings the catalog in line with the state: by looking at all of it if whole says so, or if nothing
+// is known to be as it was advertised last, and else by what has changed since.
+func (a *Agent) advertiseOnce(ctx context.Context, lease registry.LeaseID, whole bool) error {
 	s := &a.state
+	up, can := a.up.(changesUpstream)
+	a.link.mu.Lock()
+	synced, same := a.link.synced, lease == a.link.syncedLease
+	a.link.mu.Unlock()
+
 	s.mu.Lock()
-	want := s.recordsLocked(a.cfg.Node, time.Now())
+	changes, known := s.changesLocked(a.cfg.Node, time.Now())
+	byChanges := can && known && same && !whole
+	var want catalog.NodeRecords
+	if !byChanges {
+		want = s.recordsLocked(a.cfg.Node, time.Now())
+	}
 	generation, defined := s.generation, s.defined
 	s.mu.Unlock()
 
-	a.link.mu.Lock()
 	reason := registry.ReasonAgent
-	if lease == a.link.syncedLease && defined <= a.link.synced && generation > a.link.synced {
+	if same && defined <= synced && generation > synced {
 		reason = registry.ReasonCheck
 	}
-	a.link.mu.Unlock()
-
 	ctx, cancel := context.WithTimeout(ctx, advertiseTimeout)
 	defer cancel()
 	ctx = registry.WithCaller(ctx, registry.Caller{Identity: a.identity(), Reason: reason})
 	started := time.Now()
-	err := a.up.Advertise(ctx, lease, want)
+	var err error
+	if byChanges {
+		if err = up.AdvertiseChanges(ctx, lease, changes); errors.Is(err, catalog.ErrNotAdvertised) {
+			byChanges = false
+			s.mu.Lock()
+			s.pending = pending{}
+			want, generation = s.recordsLocked(a.cfg.Node, time.Now()), s.generation
+			s.mu.Unlock()
+		}
+	}
+	if !byChanges {
+		err = a.up.Advertise(ctx, lease, want)
+	}
 	if a.cfg.Hooks.Advertised != nil {
 		a.cfg.Hooks.Advertised(time.Since(started), err)
 	}

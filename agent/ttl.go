@@ -31,7 +31,7 @@ func (a *Agent) UpdateTTL(_ context.Context, id string, status registry.HealthSt
 	r := c.run
 	r.deadline, r.reported = now.Add(c.def.TTL), now
 	before := r.status
-	if s.setLocked(r, status, check.Cut(output, c.def.OutputMaxSize), now) {
+	if s.setLocked(&c.def, r, status, check.Cut(output, c.def.OutputMaxSize), now) {
 		a.wakeAdvertise()
 	}
 	if status != before {
@@ -74,7 +74,7 @@ func (a *Agent) expireTTL(def *registry.CheckDefinition, r *run, now time.Time) 
 	}
 	r.deadline = now.Add(def.TTL)
 	before := r.status
-	if s.setLocked(r, registry.Critical, expiredOutput(def.TTL, r), now) {
+	if s.setLocked(def, r, registry.Critical, expiredOutput(def.TTL, r), now) {
 		a.wakeAdvertise()
 	}
 	if before != registry.Critical {

@@ -25,6 +25,12 @@ type Upstream interface {
 	Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error
 }
 
+// changesUpstream is an Upstream that can be told of changes alone, which costs what they are
+// and not what the node has. Errors are Advertise's, and catalog.ErrNotAdvertised where that is to be called.
+type changesUpstream interface {
+	AdvertiseChanges(ctx context.Context, lease registry.LeaseID, changes catalog.NodeChanges) error
+}
+
 // StoreUpstream advertises in a store of this process.
 func StoreUpstream(s registry.Store) Upstream { return storeUpstream{s} }
 
@@ -49,4 +55,8 @@ func (u storeUpstream) Lease(ctx context.Context, id registry.LeaseID) (registry
 
 func (u storeUpstream) Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error {
 	return catalog.Advertise(ctx, u.store, lease, want)
+}
+
+func (u storeUpstream) AdvertiseChanges(ctx context.Context, lease registry.LeaseID, changes catalog.NodeChanges) error {
+	return catalog.AdvertiseChanges(ctx, u.store, lease, changes)
 }
