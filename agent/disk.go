@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"herald/registry"
 )
@@ -85,49 +87,96 @@ func fileOf(kind, id string) string {
 
 // write makes a file hold a record, durably.
 func (d *disk) write(name string, record any) error {
-	raw, err := json.Marshal(record)
+	return d.writeAll([]kept{{name, record}})
+}
+
+// kept is a record and the file that is to hold it.
+type kept struct {
+	name   string
+	record any
+}
+
+// syncsAtOnce is how many files are synced side by side: the disk does most of that together.
+const syncsAtOnce = 16
+
+// writeAll makes files hold records, durably. They are written beside those that they replace, all of them, before any takes its
+// place: an error until then changes nothing.
+func (d *disk) writeAll(all []kept) error {
+	errs := make([]error, len(all))
+	turns := make(chan struct{}, syncsAtOnce)
+	var wg sync.WaitGroup
+	for i := range all {
+		turns <- struct{}{}
+		wg.Go(func() {
+			errs[i] = d.writeBeside(&all[i])
+			<-turns
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		for i := range all {
+			_ = os.Remove(d.beside(all[i].name)) // the error to tell is the first
+		}
+		return err
+	}
+	var changed []string
+	for i := range all {
+		path := filepath.Join(d.dir, all[i].name)
+		if err := os.Rename(d.beside(all[i].name), path); err != nil {
+			return fmt.Errorf("keeping %s: %w", path, err)
+		}
+		changed = append(changed, filepath.Dir(path))
+	}
+	return syncDirs(changed)
+}
+
+// beside is where a file is written before it takes its place. There is one writer for each file, and none of two runs.
+func (d *disk) beside(name string) string { return filepath.Join(d.dir, name) + ".tmp" }
+
+func (d *disk) writeBeside(k *kept) error {
+	raw, err := json.Marshal(k.record)
 	if err != nil {
-		return fmt.Errorf("keeping %s: %w", name, err)
+		return fmt.Errorf("keeping %s: %w", k.name, err)
 	}
 	sum := sha256.Sum256(raw)
 	b, err := json.Marshal(envelope{Format: diskFormat, SHA256: hex.EncodeToString(sum[:]), Record: raw})
 	if err != nil {
-		return fmt.Errorf("keeping %s: %w", name, err)
+		return fmt.Errorf("keeping %s: %w", k.name, err)
 	}
-	path := filepath.Join(d.dir, name)
-	if err := writeFile(path, append(b, '\n')); err != nil {
-		return fmt.Errorf("keeping %s: %w", path, err)
+	f, err := os.OpenFile(d.beside(k.name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		_, err = f.Write(append(b, '\n'))
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("keeping %s: %w", filepath.Join(d.dir, k.name), err)
 	}
 	return nil
 }
 
-func writeFile(path string, b []byte) (err error) {
-	tmp := path + ".tmp" // one writer for each file, and none of two runs
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+// syncDirs makes what was renamed and removed in directories last.
+func syncDirs(dirs []string) error {
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		if err := syncDir(dir); err != nil {
+			return err
+		}
 	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp) // the error to tell is the first
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return nil
 }
 
-func (d *disk) remove(name string) error {
-	path := filepath.Join(d.dir, name)
-	switch err := os.Remove(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("forgetting %s: %w", path, err)
+func (d *disk) remove(names ...string) error {
+	var changed []string
+	for _, name := range names {
+		path := filepath.Join(d.dir, name)
+		switch err := os.Remove(path); {
+		case err == nil:
+			changed = append(changed, filepath.Dir(path))
+		case !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("forgetting %s: %w", path, err)
+		}
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDirs(changed)
 }
 
 // read fills record from a file. A file that is not there leaves record alone and

@@ -78,5 +78,6 @@
 //	save           writes the states of ttl checks and the lease's id to disk
 //	one per check  runs it, or its ttl; ends with the check
 //
-// New, and every other method, start none.
+// New, and every other method, start none but those that write the files of a change, which end before it
+// returns.
 package agent

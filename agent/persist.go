@@ -35,14 +35,13 @@ func (d *disk) saveChange(s *state, next *draft) error {
 	if d == nil {
 		return nil
 	}
+	var here []kept
 	var gone []string
 	for id, now := range next.services {
 		old := s.services[id]
 		switch {
 		case now != nil && now.owner.origin == fromAPI:
-			if err := d.write(fileOf(serviceFiles, id), now.definition(next.check)); err != nil {
-				return err
-			}
+			here = append(here, kept{fileOf(serviceFiles, id), now.definition(next.check)})
 		case old != nil && old.owner.origin == fromAPI:
 			gone = append(gone, fileOf(serviceFiles, id))
 		}
@@ -51,19 +50,15 @@ func (d *disk) saveChange(s *state, next *draft) error {
 		old := s.checks[id]
 		switch {
 		case now.isAPIsOwn():
-			if err := d.write(fileOf(checkFiles, id), now.def); err != nil {
-				return err
-			}
+			here = append(here, kept{fileOf(checkFiles, id), now.def})
 		case old.isAPIsOwn():
 			gone = append(gone, fileOf(checkFiles, id))
 		}
 	}
-	for _, name := range gone {
-		if err := d.remove(name); err != nil {
-			return err
-		}
+	if err := d.writeAll(here); err != nil {
+		return err
 	}
-	return nil
+	return d.remove(gone...)
 }
 
 // isAPIsOwn reports whether c was registered over the API by itself.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -399,4 +400,45 @@ func FuzzOpen(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Of records that are kept together none is, unless all can be.
+func TestKeptTogether(t *testing.T) {
+	dir := t.TempDir()
+	d, err := openDisk(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	all := make([]kept, 40)
+	for i := range all {
+		all[i] = kept{fileOf(serviceFiles, fmt.Sprint(i)), fmt.Sprint("record ", i)}
+	}
+	inTheWay := d.beside(all[17].name)
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.writeAll(all); err == nil || !strings.Contains(err.Error(), all[17].name) {
+		t.Errorf("with a directory in the way: %v", err)
+	}
+	_ = os.Remove(inTheWay)
+	left, err := os.ReadDir(filepath.Join(dir, serviceFiles))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if err := d.writeAll(all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		var got string
+		if ok, err := d.read(all[i].name, &got); !ok || err != nil || got != all[i].record {
+			t.Errorf("%s: %q, %v, %v", all[i].name, got, ok, err)
+		}
+	}
+	if err := d.remove(all[0].name, "services/never was", all[1].name); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := d.list(serviceFiles); err != nil || len(names) != len(all)-2 {
+		t.Errorf("%d are left, %v", len(names), err)
+	}
 }
