@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"herald/agent/durable"
 	"herald/registry"
 )
 
@@ -106,16 +107,21 @@ func (a *Agent) makeChanges(batch []*change) {
 	all := a.state.draft()
 	drafts := make([]*draft, 0, len(batch))
 	made := make([]*change, 0, len(batch))
+	var writes [][]durable.Op
 	for _, c := range batch {
 		d := all.draft()
-		c.run(a, d)
-		if c.err == nil && c.panicked == nil && !d.empty() {
-			all.absorb(d)
-			drafts, made = append(drafts, d), append(made, c)
+		ops := c.run(a, d)
+		if c.err != nil || c.panicked != nil || d.empty() {
+			continue
+		}
+		all.absorb(d)
+		drafts, made = append(drafts, d), append(made, c)
+		if len(ops) > 0 {
+			writes = append(writes, ops)
 		}
 	}
 	if len(made) > 0 {
-		err := a.disk.saveChange(&a.state, all)
+		err := a.disk.keep(writes)
 		for _, c := range made {
 			c.err = err
 		}
@@ -128,8 +134,8 @@ func (a *Agent) makeChanges(batch []*change) {
 	}
 }
 
-// run makes a change in d.
-func (c *change) run(a *Agent, d *draft) {
+// run makes a change in d, and returns what it makes of what is kept on disk.
+func (c *change) run(a *Agent, d *draft) (ops []durable.Op) {
 	defer func() { c.panicked = recover() }()
 	c.err = c.ctx.Err()
 	if a.closed {
@@ -138,6 +144,10 @@ func (c *change) run(a *Agent, d *draft) {
 	if c.err == nil {
 		c.err = c.edit(d)
 	}
+	if c.err == nil {
+		ops, c.err = a.disk.records(d)
+	}
+	return ops
 }
 
 // commit makes drafts the state, one after the other as they were made: a check that

@@ -28,7 +28,3 @@ func lockFile(path string) (unlock func(), err error) {
 	}
 	return func() { _ = syscall.CloseHandle(h) }, nil
 }
-
-// syncDir does nothing: a directory cannot be synced there, and its file system
-// journals renames.
-func syncDir(string) error { return nil }

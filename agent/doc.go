@@ -52,9 +52,10 @@
 //
 // With a DataDir, what was registered over the API, the state of ttl checks and the
 // lease's id outlive the process. A start within the TTL takes the lease up again.
-// A record that cannot be read is set aside under its name plus ".corrupt", said in
-// the log, and the others are used. A record of a newer format fails New, and
-// nothing is touched.
+// Registrations are in a journal (agent/durable), so that those that come at one time
+// go to disk together. A file that is damaged is set aside under its name plus
+// ".corrupt", said in the log, and what can be read of it is used. A file of a newer
+// format fails New, and nothing is touched.
 //
 // # Locks
 //
@@ -78,6 +79,5 @@
 //	save           writes the states of ttl checks and the lease's id to disk
 //	one per check  runs it, or its ttl; ends with the check
 //
-// New, and every other method, start none but those that write the files of a change, which end before it
-// returns.
+// New, and every other method, start none.
 package agent

@@ -2,13 +2,17 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"herald/agent/check"
+	"herald/agent/durable"
 	"herald/registry"
 )
 
@@ -29,36 +33,61 @@ type keptLease struct {
 	Node string           `json:"node"`
 }
 
-// saveChange makes the disk hold what a draft has of the API's. What is new is
-// written before what is gone is removed.
-func (d *disk) saveChange(s *state, next *draft) error {
+// Records are under the id of what they define, after its kind.
+const (
+	servicePrefix = "service/"
+	checkPrefix   = "check/"
+)
+
+func serviceKey(id string) string { return servicePrefix + id }
+func checkKey(id string) string   { return checkPrefix + id }
+
+// records is what a change makes of what is kept: the API's services, and the checks
+// that the API registered by themselves.
+func (d *disk) records(next *draft) (ops []durable.Op, err error) {
 	if d == nil {
+		return nil, nil
+	}
+	put := func(key string, record any) error {
+		value, err := json.Marshal(record)
+		if err != nil {
+			return fmt.Errorf("%s cannot be kept: %w", key, err)
+		}
+		ops = append(ops, durable.Op{Key: key, Value: value})
 		return nil
 	}
-	var here []kept
-	var gone []string
 	for id, now := range next.services {
-		old := s.services[id]
+		old := next.base.service(id)
 		switch {
 		case now != nil && now.owner.origin == fromAPI:
-			here = append(here, kept{fileOf(serviceFiles, id), now.definition(next.check)})
+			err = put(serviceKey(id), now.definition(next.check))
 		case old != nil && old.owner.origin == fromAPI:
-			gone = append(gone, fileOf(serviceFiles, id))
+			ops = append(ops, durable.Op{Key: serviceKey(id)})
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	for id, now := range next.checks {
-		old := s.checks[id]
 		switch {
 		case now.isAPIsOwn():
-			here = append(here, kept{fileOf(checkFiles, id), now.def})
-		case old.isAPIsOwn():
-			gone = append(gone, fileOf(checkFiles, id))
+			err = put(checkKey(id), now.def)
+		case next.base.check(id).isAPIsOwn():
+			ops = append(ops, durable.Op{Key: checkKey(id)})
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	if err := d.writeAll(here); err != nil {
-		return err
+	return ops, nil
+}
+
+// keep makes changes of what is kept, all of them or none.
+func (d *disk) keep(changes [][]durable.Op) error {
+	if d == nil || len(changes) == 0 {
+		return nil
 	}
-	return d.remove(gone...)
+	return d.registrations.Append(changes)
 }
 
 // isAPIsOwn reports whether c was registered over the API by itself.
@@ -68,54 +97,47 @@ func (c *healthCheck) isAPIsOwn() bool { return c != nil && c.owner.origin == fr
 // define by now is forgotten. What can no longer be run stays on disk, for a
 // start that can.
 func (a *Agent) loadKept(d *draft) error {
-	names, err := a.disk.list(serviceFiles)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		var def registry.ServiceDefinition
-		ok, err := a.disk.read(name, &def)
-		if err != nil {
-			return err
+	kept := a.disk.kept
+	a.disk.kept = nil
+	var forgotten [][]durable.Op
+	load := func(key string, err error) {
+		switch {
+		case errors.Is(err, errSuperseded):
+			a.log.Warn("a kept registration is forgotten", "registration", key, "reason", err)
+			forgotten = append(forgotten, []durable.Op{{Key: key}})
+		case err != nil:
+			a.log.Error("a kept registration cannot be used; it stays on disk", "registration", key, "error", err)
 		}
-		if ok {
-			if err := a.takeKept(name, a.loadService(d, def)); err != nil {
-				return err
+	}
+	keys := slices.Sorted(maps.Keys(kept))
+	for _, key := range keys {
+		if strings.HasPrefix(key, servicePrefix) {
+			var def registry.ServiceDefinition
+			err := decode(kept[key], &def)
+			if err == nil {
+				err = a.loadService(d, def)
 			}
+			load(key, err)
 		}
 	}
-	if names, err = a.disk.list(checkFiles); err != nil {
-		return err
-	}
-	for _, name := range names {
-		var def registry.CheckDefinition
-		ok, err := a.disk.read(name, &def)
-		if err != nil {
-			return err
-		}
-		if ok {
-			if err := a.takeKept(name, a.loadCheck(d, def)); err != nil {
-				return err
+	for _, key := range keys { // after the services that they may be of
+		switch {
+		case strings.HasPrefix(key, checkPrefix):
+			var def registry.CheckDefinition
+			err := decode(kept[key], &def)
+			if err == nil {
+				err = a.loadCheck(d, def)
 			}
+			load(key, err)
+		case !strings.HasPrefix(key, servicePrefix):
+			load(key, fmt.Errorf("%w: it is neither a service nor a check", registry.ErrCorrupt))
 		}
 	}
-	return nil
+	return a.disk.keep(forgotten)
 }
 
 // errSuperseded is returned for a kept registration that means nothing any more.
 var errSuperseded = errors.New("no longer wanted")
-
-// takeKept deals with what became of a kept registration.
-func (a *Agent) takeKept(name string, err error) error {
-	switch {
-	case errors.Is(err, errSuperseded):
-		a.log.Warn("a kept registration is forgotten", "file", name, "reason", err)
-		return a.disk.remove(name)
-	case err != nil:
-		a.log.Error("a kept registration cannot be used; it stays on disk", "file", name, "error", err)
-	}
-	return nil
-}
 
 func (a *Agent) loadService(d *draft, def registry.ServiceDefinition) error {
 	if have := d.service(def.ID); have != nil {

@@ -1,10 +1,14 @@
 package agent
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
+	"hash/crc32"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -79,7 +83,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestGolden pins the format of what is kept: an upgrade must read it.
+// TestGolden pins the format of what is kept: an upgrade must read it, and what
+// versions before the journal kept, in a file for each registration.
 func TestGolden(t *testing.T) {
 	dir := t.TempDir()
 	a := newAgent(t, keeping(dir), newFake(), newScripted().kinds())
@@ -89,37 +94,72 @@ func TestGolden(t *testing.T) {
 	}
 	want := a.Services()
 	a.Close()
-	for _, name := range []string{fileOf(serviceFiles, "web-1"), fileOf(checkFiles, nodeMaintenanceID)} {
-		golden := filepath.Join("testdata", "v1", name)
-		got, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(golden, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if kept, err := os.ReadFile(golden); err != nil || string(kept) != string(got) {
-			t.Errorf("%s is\n%s, %v; written now is\n%s", golden, kept, err, got)
-		}
-	}
-	// What an earlier version wrote is read.
-	old := t.TempDir()
-	if err := os.CopyFS(old, os.DirFS(filepath.Join("testdata", "v1"))); err != nil {
+	golden := filepath.Join("testdata", "v2", registrationsFile)
+	got, err := os.ReadFile(filepath.Join(dir, registrationsFile))
+	if err != nil {
 		t.Fatal(err)
 	}
-	b := newAgent(t, keeping(old), newFake(), newScripted().kinds())
-	defer b.Close()
-	if got := b.Services(); !reflect.DeepEqual(got, want) || b.Checks()[0].Check.Notes != "disk" {
-		t.Errorf("read back\n%+v, want\n%+v", got, want)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept, err := os.ReadFile(golden); err != nil || string(kept) != string(got) {
+		t.Errorf("%s is\n%q, %v; written now is\n%q", golden, kept, err, got)
+	}
+	for _, layout := range []string{"v1", "v2"} {
+		old := t.TempDir()
+		if err := os.CopyFS(old, os.DirFS(filepath.Join("testdata", layout))); err != nil {
+			t.Fatal(err)
+		}
+		for _, start := range []string{"first", "second"} {
+			b := newAgent(t, keeping(old), newFake(), newScripted().kinds())
+			if got := b.Services(); !reflect.DeepEqual(got, want) || b.Checks()[0].Check.Notes != "disk" {
+				t.Errorf("%s, %s start: read back\n%+v, want\n%+v", layout, start, got, want)
+			}
+			b.Close()
+		}
+		if entries, err := os.ReadDir(old); err != nil || len(entries) != 2 { // the lock, and the journal
+			t.Errorf("%s: the directory has %v, %v", layout, entries, err)
+		}
 	}
 }
 
-// TestDamage damages each kind of file in several ways. The damaged file is set
+// TestTakeOver has an earlier version run on a directory that has a journal. What it
+// wrote goes before the journal; a file of it that is damaged is set aside.
+func TestTakeOver(t *testing.T) {
+	dir := t.TempDir()
+	kinds := newScripted().kinds()
+	a := newAgent(t, keeping(dir), newFake(), kinds)
+	register(t, a, registry.ServiceDefinition{Name: "web", ID: "web-1", Port: 1})
+	register(t, a, registry.ServiceDefinition{Name: "other"})
+	a.Close()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "v1"))); err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(dir, serviceFiles, "damaged.json")
+	if err := os.WriteFile(damaged, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []int{8080, 8081} {
+		b := newAgent(t, keeping(dir), newFake(), kinds)
+		if all := b.Services(); len(all) != 2 || all[1].Definition.Port != port {
+			t.Errorf("services are %+v, want other and web on port %d", all, port)
+		}
+		if b, err := os.ReadFile(damaged + ".corrupt"); err != nil || string(b) != "{" {
+			t.Errorf("set aside is %q, %v", b, err)
+		}
+		d := everything()
+		d.Port = 8081
+		register(t, b, d)
+		b.Close()
+	}
+}
+
+// TestDamage damages each kind of file but the journal in several ways. The damaged file is set
 // aside and told, and the others load.
 func TestDamage(t *testing.T) {
 	damages := map[string]func([]byte) []byte{
@@ -130,10 +170,8 @@ func TestDamage(t *testing.T) {
 		"not ours":  func([]byte) []byte { return []byte(`{"hello":"world"}`) },
 	}
 	files := map[string]string{ // to what is missing then
-		fileOf(serviceFiles, "web"): "service web",
-		fileOf(checkFiles, "n"):     "check n",
-		ttlFile:                     "state of c",
-		leaseFile:                   "lease",
+		ttlFile:   "state of c",
+		leaseFile: "lease",
 	}
 	for what, damage := range damages {
 		for file, missing := range files {
@@ -196,30 +234,91 @@ func prepareDamage(t *testing.T, dir string) {
 	a.saveNow()
 }
 
+// TestDamagedJournal damages a registration in the journal: the others are there.
+func TestDamagedJournal(t *testing.T) {
+	dir := t.TempDir()
+	prepareDamage(t, dir)
+	path := filepath.Join(dir, registrationsFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Index(string(b), `"ID":"web"`)
+	if at < 0 {
+		t.Fatalf("there is no web in %q", b)
+	}
+	b[at] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := &journal{}
+	a, err := New(keeping(dir), newFake(), nil, log.log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if got := local(a) + checkList(a); got != "db c(db)=warning n()=critical" {
+		t.Errorf("there is %q", got)
+	}
+	if aside, err := os.ReadFile(path + ".corrupt"); err != nil || string(aside) != string(b) {
+		t.Errorf("set aside is %q, %v", aside, err)
+	}
+	if log.count("level=ERROR", "set aside", registrationsFile) != 1 {
+		t.Errorf("it was not told: %q", log.lines)
+	}
+}
+
+// TestNewerFormatIsRefused: whichever file is of a newer version, no file is touched.
 func TestNewerFormatIsRefused(t *testing.T) {
-	for _, file := range []string{fileOf(serviceFiles, "web"), fileOf(checkFiles, "n"), ttlFile, leaseFile} {
+	for _, file := range []string{registrationsFile, ttlFile, leaseFile, filepath.Join(checkFiles, "c.json")} {
 		dir := t.TempDir()
 		prepareDamage(t, dir)
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "v1"))); err != nil {
+			t.Fatal(err)
+		}
+		newer := []byte(`{"format":2}`)
+		if file == registrationsFile {
+			newer = []byte("herald-j\x02\x00\x00\x00")
+			newer = binary.LittleEndian.AppendUint32(newer, crc32.Checksum(newer, crc32.MakeTable(crc32.Castagnoli)))
+		}
 		path := filepath.Join(dir, file)
-		b, err := os.ReadFile(path)
-		if err != nil {
+		before, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
-		newer := strings.Replace(string(b), `"format":1`, `"format":2`, 1)
-		if err := os.WriteFile(path, []byte(newer), 0o600); err != nil {
+		if err := os.WriteFile(path, newer, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		was := filesOf(t, dir)
 		_, err = New(keeping(dir), newFake(), nil, nil)
 		wantErr(t, file, err, registry.ErrFormat, path, "format 2")
-		if after, err := os.ReadFile(path); err != nil || string(after) != newer {
-			t.Errorf("%s was touched: %q, %v", path, after, err)
+		if is := filesOf(t, dir); !maps.Equal(is, was) {
+			t.Errorf("%s: the files were\n%q, and are\n%q", file, was, is)
 		}
 		// The directory was given back.
-		if err := os.WriteFile(path, b, 0o600); err != nil {
+		if err := os.WriteFile(path, before, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		newAgent(t, keeping(dir), newFake(), nil).Close()
 	}
+}
+
+// filesOf is what all files below a directory hold, by their paths.
+func filesOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all[path] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func TestDataDirIsLocked(t *testing.T) {
@@ -232,14 +331,14 @@ func TestDataDirIsLocked(t *testing.T) {
 	newAgent(t, keeping(dir), newFake(), nil).Close()
 }
 
-// TestWriteFails has a directory that cannot be written to: a registration fails and
+// TestWriteFails has a journal that cannot be written to: a registration fails and
 // changes nothing.
 func TestWriteFails(t *testing.T) {
 	dir := t.TempDir()
 	a := newAgent(t, keeping(dir), newFake(), nil)
 	defer a.Close()
 	register(t, a, registry.ServiceDefinition{Name: "web", Port: 1})
-	if err := os.RemoveAll(filepath.Join(dir, serviceFiles)); err != nil {
+	if err := a.disk.registrations.Close(); err != nil {
 		t.Fatal(err)
 	}
 	generation := a.state.generation
@@ -248,6 +347,64 @@ func TestWriteFails(t *testing.T) {
 	}
 	if a.Services()[0].Definition.Port != 1 || a.state.generation != generation {
 		t.Error("the failed registration changed something")
+	}
+}
+
+// TestJournalCut ends an agent while it writes what several registrations gathered:
+// the journal is cut at every byte of that write. What was acknowledged before is there;
+// of the others each is there whole, with its check, or not at all.
+func TestJournalCut(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, registrationsFile)
+	var sizes []int
+	var whole []byte
+	look := func() {
+		var err error
+		if whole, err = os.ReadFile(path); err != nil {
+			t.Error(err)
+		}
+		sizes = append(sizes, len(whole))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgent(t, keeping(dir), newFake(), nil)
+		defer a.Close()
+		register(t, a, offer("acknowledged", ttlDef("a", "")))
+		look()
+		var all []func() error
+		for _, id := range []string{"one", "two"} {
+			all = append(all, func() error {
+				_, err := a.RegisterService(t.Context(), offer(id, ttlDef(id, "")), false)
+				return err
+			})
+		}
+		for _, err := range gathered(a, all) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		look()
+	})
+	seen := map[string]int{}
+	for cut := sizes[0]; cut <= sizes[1]; cut++ {
+		if err := os.WriteFile(path, whole[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a := newAgent(t, keeping(dir), newFake(), nil)
+		seen[local(a)+checkList(a)]++
+		a.Close()
+	}
+	want := map[string]bool{
+		"acknowledged a(acknowledged)=critical":                                             true,
+		"acknowledged one a(acknowledged)=critical one(one)=critical":                       true,
+		"acknowledged one two a(acknowledged)=critical one(one)=critical two(two)=critical": true,
+	}
+	for state := range seen {
+		if !want[state] {
+			t.Errorf("there was %q", state)
+		}
+	}
+	if len(seen) != len(want) {
+		t.Errorf("there were %v", seen)
 	}
 }
 
@@ -400,45 +557,4 @@ func FuzzOpen(f *testing.F) {
 			}
 		}
 	})
-}
-
-// Of records that are kept together none is, unless all can be.
-func TestKeptTogether(t *testing.T) {
-	dir := t.TempDir()
-	d, err := openDisk(dir, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.close()
-	all := make([]kept, 40)
-	for i := range all {
-		all[i] = kept{fileOf(serviceFiles, fmt.Sprint(i)), fmt.Sprint("record ", i)}
-	}
-	inTheWay := d.beside(all[17].name)
-	if err := os.Mkdir(inTheWay, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.writeAll(all); err == nil || !strings.Contains(err.Error(), all[17].name) {
-		t.Errorf("with a directory in the way: %v", err)
-	}
-	_ = os.Remove(inTheWay)
-	left, err := os.ReadDir(filepath.Join(dir, serviceFiles))
-	if err != nil || len(left) != 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-	if err := d.writeAll(all); err != nil {
-		t.Fatal(err)
-	}
-	for i := range all {
-		var got string
-		if ok, err := d.read(all[i].name, &got); !ok || err != nil || got != all[i].record {
-			t.Errorf("%s: %q, %v, %v", all[i].name, got, ok, err)
-		}
-	}
-	if err := d.remove(all[0].name, "services/never was", all[1].name); err != nil {
-		t.Fatal(err)
-	}
-	if names, err := d.list(serviceFiles); err != nil || len(names) != len(all)-2 {
-		t.Errorf("%d are left, %v", len(names), err)
-	}
 }

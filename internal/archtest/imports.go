@@ -87,6 +87,8 @@ var directions = []allowance{
 	{dir: "agent/check", imports: []string{"registry"},
 		inFile: map[string][]string{"setup.go": {"registry/plugin"}},
 		why:    "a check kind needs a definition and nothing of the agent; only its registration, in setup.go, knows the plugin registry"},
+	{dir: "agent/durable", imports: []string{"registry"},
+		why: "whether bytes are there after a crash does not depend on what they mean; of registry it needs what errors are called"},
 	{dir: "internal/node",
 		imports: []string{"registry", "registry/catalog", "registry/plugin", "registry/session", "raftstore", "agent", "agent/..."},
 		tests:   []string{"..."},
