@@ -93,8 +93,9 @@ func (l localLeader) admit(ctx context.Context, a admission, blank bool) error {
 	// Nobody is helped by an address that leads nowhere, or to somebody else.
 	d, err := l.askDescription(ctx, peer.Target{Node: a.ID, Address: a.Address})
 	if err != nil {
-		return fmt.Errorf("%w: the leader cannot reach server %s at the address that it gives, %s: correct its advertised peer address: %w",
-			registry.ErrMembership, a.ID, a.Address, err)
+		// It may be asked again: a server that has only just started may not be reached yet.
+		return fmt.Errorf("%w: it does not reach server %s at the address that it gives, %s: if that lasts, correct its advertised peer address: %w",
+			registry.ErrUnavailable, a.ID, a.Address, err)
 	}
 	if !in && a.Join && d.Name != "" {
 		// A name that is taken would make it the replacement of the server that has it: see decide.

@@ -35,10 +35,17 @@ type membership struct {
 	// rumoured is where those who answered the last probe said that others are.
 	rumoured []string
 
+	// refusal is the last answer of a leader that does not want this server, given at refusedAt.
+	refusal   error
+	refusedAt time.Time
+	// troubled is since when what is to be done next cannot be done for the moment; zero while it can.
+	troubled time.Time
+
 	mu sync.Mutex
 	// wanted says that this server is to be taken in if the cluster does not have it.
 	wanted bool
 	said   string // the last that was logged of what it waits for
+	held   string // what keeps it from that, once that has lasted
 }
 
 const (
@@ -47,6 +54,11 @@ const (
 	// outOfTouchAfter is after how long without a leader a server asks whether it is part of the
 	// cluster still.
 	outOfTouchAfter = 10 * time.Second
+	// troubledAfter is for how long something cannot be done for the moment before a person is told.
+	troubledAfter = 10 * time.Second
+	// refusedPause is how long a server that was refused waits before it asks again: the leader asks
+	// every server of the cluster on its behalf, and it takes a person to change the answer.
+	refusedPause = 5 * time.Second
 	bookFile        = "peers.json"
 )
 
@@ -102,14 +114,46 @@ func (m *membership) look() {
 	default:
 		err = m.settle(c)
 	}
-	switch _, in := m.s.configured(m.s.self()); {
-	case err == nil, m.ctx.Err() != nil:
-	case in && (errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrNoLeader)):
-		// It has its place. Whether the leader has it where it is will be asked again.
-		m.s.cfg.Log.Debug("the leader could not be asked about this server's place", "error", err)
+	switch {
+	case m.ctx.Err() != nil:
+	case err == nil:
+		m.untroubled()
+	case passing(err):
+		m.trouble(err)
 	default:
+		m.untroubled()
 		m.say(err.Error())
 	}
+}
+
+// passing reports whether an error says nothing of this server's place: there is no leader at
+// the moment, it cannot answer yet, or its answer did not come. It will be asked again.
+func passing(err error) bool {
+	return errors.Is(err, registry.ErrUnavailable) || errors.Is(err, registry.ErrNoLeader) || errors.Is(err, registry.ErrTimeout)
+}
+
+// trouble notes an error that passes by itself, and says so when it has not for a while.
+func (m *membership) trouble(err error) {
+	if m.troubled.IsZero() {
+		m.troubled = time.Now()
+	}
+	if time.Since(m.troubled) < troubledAfter {
+		m.s.cfg.Log.Debug("this server's place is not settled yet", "error", err)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held == "" {
+		m.s.cfg.Log.Warn("this server's place in the cluster is not settled, and it goes on trying", "error", err)
+	}
+	m.held = err.Error()
+}
+
+func (m *membership) untroubled() {
+	m.troubled = time.Time{}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = ""
 }
 
 // say logs what this server waits for, when it changes.
@@ -119,7 +163,7 @@ func (m *membership) say(why string) {
 	if why != m.said {
 		m.said = why
 		if why != "" {
-			m.s.cfg.Log.Info("this server has no place in a cluster", "why", why)
+			m.s.cfg.Log.Info("this server has no place in a cluster yet", "why", why)
 		}
 	}
 }
@@ -147,13 +191,17 @@ func (m *membership) seek(c charter) error {
 		o.me.Expect = 0 // it has been told of others, and must not do without them
 	}
 	next := o.next()
+	if next.adopt != "" && c.Promise == nil {
+		err := m.enter(c, next.adopt, leaderAmong(o.others, next.adopt))
+		if err != nil && passing(err) {
+			m.say("asking to be let into cluster " + next.adopt)
+		}
+		return err
+	}
 	m.say(next.why)
 	to := c
 	switch {
 	case next.adopt != "":
-		if c.Promise == nil {
-			return m.enter(c, next.adopt, leaderAmong(o.others, next.adopt))
-		}
 		to = charter{ClusterID: next.adopt}
 		m.want(true) // others may have been chosen as founders
 	case next.release:
@@ -189,7 +237,7 @@ func (m *membership) enter(c charter, cluster string, leader peer.Target) error 
 	if leader.Node == "" {
 		return fmt.Errorf("%w: found cluster %s", registry.ErrNoLeader, cluster)
 	}
-	if err := m.s.askIn(m.ctx, leader, true); err != nil {
+	if err := m.askIn(leader, true); err != nil {
 		return err
 	}
 	if _, err := m.s.dir.recharter(c, charter{ClusterID: cluster}); err != nil {
@@ -198,6 +246,19 @@ func (m *membership) enter(c charter, cluster string, leader peer.Target) error 
 	m.want(false)
 	m.wake()
 	return nil
+}
+
+// askIn asks the leader, unless it has just refused.
+func (m *membership) askIn(leader peer.Target, join bool) error {
+	if m.refusal != nil && time.Since(m.refusedAt) < refusedPause {
+		return m.refusal
+	}
+	m.refusal = nil
+	err := m.s.askIn(m.ctx, leader, join)
+	if join && errors.Is(err, registry.ErrMembership) {
+		m.refusal, m.refusedAt = err, time.Now()
+	}
+	return err
 }
 
 // found carries out the decision to make a cluster. The others are told first: raft's
@@ -239,7 +300,7 @@ func (m *membership) settle(c charter) error {
 		}
 		return nil
 	case c.Left && !wanted:
-		m.say("it has left its cluster; `herald join` takes it back")
+		m.say(fmt.Sprintf("it is not part of cluster %s any more, which it left or was removed from: `herald join` takes it back, as does a start with addresses to join (join)", c.ClusterID))
 		return nil
 	}
 	leader := s.target(known.id, known.address)
@@ -247,23 +308,35 @@ func (m *membership) settle(c charter) error {
 		// Whoever answers also says where it is, if that has changed.
 		others, _ := m.probe()
 		leader = leaderAmong(others, c.ClusterID)
-		if in && time.Since(known.since) < outOfTouchAfter {
+		if in && !wanted && time.Since(known.since) < outOfTouchAfter {
 			return nil // an election
 		}
 	}
 	if leader.Node == "" || leader.Node == s.self() {
+		if c.Left {
+			m.say("waiting to be let back into cluster " + c.ClusterID + ": no server that answers knows who leads it")
+		}
 		return nil
 	}
-	err := s.askIn(m.ctx, leader, wanted)
+	err := m.askIn(leader, wanted)
 	switch {
 	case err == nil:
 		m.want(false)
-	case errors.Is(err, registry.ErrMemberNotFound) && !wanted:
-		left := c
-		left.Left = true
-		s.cfg.Log.Warn("this server is not part of its cluster any more", "cluster", c.ClusterID)
-		_, err = s.dir.recharter(c, left)
+	case errors.Is(err, registry.ErrMemberNotFound):
+		return m.out(c)
+	case wanted && !c.Left && errors.Is(err, registry.ErrMembership) && errors.Is(s.askIn(m.ctx, leader, false), registry.ErrMemberNotFound):
+		// It is out, and not let in again. It goes on asking.
+		return errors.Join(err, m.out(c))
 	}
+	return err
+}
+
+// out records that the cluster does not have this server any more.
+func (m *membership) out(c charter) error {
+	left := c
+	left.Left = true
+	m.s.cfg.Log.Warn("this server is not part of its cluster any more", "cluster", c.ClusterID)
+	_, err := m.s.dir.recharter(c, left)
 	return err
 }
 

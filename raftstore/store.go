@@ -194,7 +194,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.port.Close)
-	s.transport = newTransport(s.port, s.addressOf, &cfg)
+	s.transport = newTransport(s.port, s.addressOf, s.outside, &cfg)
 	undo = append(undo, s.transport.Close)
 
 	s.machine = newMachine(hubConfig)
@@ -391,6 +391,22 @@ func (s *Store) enter(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// outside reports whether this server is not part of its cluster any more: it left, or found
+// out that it was removed.
+func (s *Store) outside() bool {
+	c := s.dir.charter()
+	return c.Left
+}
+
+// enterStale is enter for a read of the state as it is. That of a server that is outside will
+// never be any newer, and is no member's.
+func (s *Store) enterStale(ctx context.Context) error {
+	if s.outside() {
+		return fmt.Errorf("%w: this server is not part of its cluster any more", registry.ErrNoLeader)
+	}
+	return s.enter(ctx)
+}
+
 // origin is who makes the calls of ctx, now.
 func origin(ctx context.Context) registry.Origin {
 	c := registry.CallerFrom(ctx)
@@ -407,7 +423,7 @@ func (s *Store) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, erro
 // Range implements registry.Store.
 func (s *Store) Range(ctx context.Context, r registry.RangeRequest) (registry.RangeResult, error) {
 	if r.Consistency == registry.Stale {
-		if err := s.enter(ctx); err != nil {
+		if err := s.enterStale(ctx); err != nil {
 			return registry.RangeResult{}, err
 		}
 		age := s.age() // before the read: what comes in between only makes it fresher
@@ -426,7 +442,7 @@ func (s *Store) Range(ctx context.Context, r registry.RangeRequest) (registry.Ra
 func (s *Store) Txn(ctx context.Context, t registry.Txn) (registry.TxnResult, error) {
 	if !t.Writes() {
 		if t.Freshness() == registry.Stale {
-			if err := s.enter(ctx); err != nil {
+			if err := s.enterStale(ctx); err != nil {
 				return registry.TxnResult{}, err
 			}
 			return s.machine.View().ReadTxn(t)

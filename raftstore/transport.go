@@ -18,13 +18,16 @@ import (
 // transport is raft's transport over the peer port. By embedding raft's own it keeps
 // pre-vote, which a wrapper that hid that method would turn off.
 //
-// It adds three things. A muted transport replicates nothing and sends no heartbeats: so a
+// It adds four things. A muted transport replicates nothing and sends no heartbeats: so a
 // leader whose disk hangs is replaced (see watchdog). Requests can be handed to this
-// server's own raft, as if its leader had sent them (see commitNotices). And heartbeats
-// change raft on its main goroutine alone (see SetHeartbeatHandler).
+// server's own raft, as if its leader had sent them (see commitNotices). Heartbeats
+// change raft on its main goroutine alone (see SetHeartbeatHandler). And a server that knows that
+// it is not part of the cluster asks nobody for a vote: its raft has a configuration that says
+// otherwise, and would stand for election every few seconds for as long as it runs.
 type transport struct {
 	*raft.NetworkTransport
 	muted   atomic.Bool
+	outside func() bool // this server is not part of the cluster any more
 	timeout time.Duration
 
 	raft     atomic.Pointer[raftState] // raft, once it runs
@@ -42,7 +45,7 @@ var (
 )
 
 // newTransport is closed by Close, after raft was shut down.
-func newTransport(p *peer.Port, addressOf func(raft.ServerID) (raft.ServerAddress, bool), cfg *Config) *transport {
+func newTransport(p *peer.Port, addressOf func(raft.ServerID) (raft.ServerAddress, bool), outside func() bool, cfg *Config) *transport {
 	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			ServerAddressProvider:   addressBook(addressOf),
@@ -52,6 +55,7 @@ func newTransport(p *peer.Port, addressOf func(raft.ServerID) (raft.ServerAddres
 			Logger:                  newRaftLog(cfg.Log, "transport"),
 			MsgpackUseNewTimeFormat: true,
 		}),
+		outside:  outside,
 		timeout:  cfg.PeerTimeout,
 		patience: cfg.LeaderLeaseTimeout / 5,
 		requests: make(chan raft.RPC),
@@ -113,6 +117,24 @@ func (t *transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, args 
 		return errMuted
 	}
 	return t.NetworkTransport.AppendEntries(id, to, args, resp)
+}
+
+// RequestPreVote asks whether there is a vote to be had. One that is outside has none to hope for.
+func (t *transport) RequestPreVote(id raft.ServerID, to raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if t.outside() {
+		*resp = raft.RequestPreVoteResponse{RPCHeader: args.RPCHeader, Term: args.Term - 1}
+		return nil
+	}
+	return t.NetworkTransport.RequestPreVote(id, to, args, resp)
+}
+
+// RequestVote asks for a vote.
+func (t *transport) RequestVote(id raft.ServerID, to raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if t.outside() {
+		*resp = raft.RequestVoteResponse{RPCHeader: args.RPCHeader, Term: args.Term}
+		return nil
+	}
+	return t.NetworkTransport.RequestVote(id, to, args, resp)
 }
 
 // AppendEntriesPipeline sends entries without waiting for the answer to the last.

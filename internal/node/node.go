@@ -137,7 +137,7 @@ func (n *Node) Ready() error {
 		switch {
 		case st.Leader == "":
 			if why := n.store.Waiting(); why != "" {
-				return fmt.Errorf("no place in a cluster: %s", why)
+				return fmt.Errorf("no place in a cluster yet: %s", why)
 			}
 			return registry.ErrNoLeader
 		case !st.Ready:
