@@ -41,7 +41,7 @@ func (c *cluster) undisturbed() func() {
 	}
 }
 
-func (c *cluster) remove(i int) {
+func (c *cluster) expel(i int) {
 	c.t.Helper()
 	if err := c.stores[c.leader(i)].Remove(c.t.Context(), string(c.servers[i].ID)); err != nil {
 		c.t.Fatal(err)
@@ -95,7 +95,7 @@ func TestRemovedWhileDownComesBack(t *testing.T) {
 		gone := (c.leader() + 1) % 4
 		c.stop(gone)
 		settle()
-		c.remove(gone)
+		c.expel(gone)
 		mustPut(t, c.stores[c.leader()], "k", "new")
 		settle()
 		check := c.undisturbed()
@@ -124,7 +124,7 @@ func TestRemovedWhileDownStaysOut(t *testing.T) {
 		gone := (c.leader() + 1) % 4
 		c.stop(gone)
 		settle()
-		c.remove(gone)
+		c.expel(gone)
 		c.configs[gone].Join, c.configs[gone].BootstrapExpect = nil, 0
 		c.start(gone)
 		time.Sleep(15 * time.Second)
@@ -158,7 +158,7 @@ func TestRemovedWhileUpComesBack(t *testing.T) {
 					c.isolate(gone)
 					settle()
 				}
-				c.remove(gone)
+				c.expel(gone)
 				mustPut(t, c.stores[c.leader()], "k", "new")
 				if cut {
 					time.Sleep(time.Minute)
@@ -192,7 +192,7 @@ func TestRemovedAndItsNameTaken(t *testing.T) {
 		gone := (c.leader() + 1) % 3
 		c.stop(gone)
 		settle()
-		c.remove(gone)
+		c.expel(gone)
 		other := c.add("id-other", func(cfg *Config) { cfg.NodeName = host(gone) })
 		c.servers = append(c.servers, raft.Server{ID: "id-other"})
 		c.wantSuffrage(other, registry.Voter, 2*longStabilization)
@@ -209,7 +209,7 @@ func TestRemovedAndItsNameTaken(t *testing.T) {
 		// The name is free again.
 		c.stop(other)
 		settle()
-		c.remove(other)
+		c.expel(other)
 		c.wantSuffrage(gone, registry.NonVoter, 2*refusedPause)
 	})
 }
