@@ -59,7 +59,7 @@ const (
 	// refusedPause is how long a server that was refused waits before it asks again: the leader asks
 	// every server of the cluster on its behalf, and it takes a person to change the answer.
 	refusedPause = 5 * time.Second
-	bookFile        = "peers.json"
+	bookFile     = "peers.json"
 )
 
 func newMembership(s *Store, network peer.Network) *membership {
