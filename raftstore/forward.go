@@ -33,7 +33,7 @@ const (
 //	uvarint  an index at which the state contains all of it
 //	then, for each command, in order:
 //	uvarint  length · 2, + 1 if it failed
-//	bytes    the error or the result
+//	bytes    the error or the result; of a revoke that missed some leases the result, which names them
 type forwarder struct {
 	s *Store
 	// ctx ends what is on its way when the store closes.
@@ -148,6 +148,8 @@ func decodeForwarded(b []byte) (index uint64, results []mvcc.Result, err error) 
 			r.Err = decodeError(b[w:end])
 		} else if r, err = mvcc.DecodeResult(b[w:end]); err != nil {
 			return 0, nil, err
+		} else if len(r.Missing) > 0 {
+			r.Err = mvcc.NoSuchLeases(r.Missing)
 		}
 		results, b = append(results, r), b[end:]
 	}
@@ -201,7 +203,7 @@ func (s *Store) handleForwarded(ctx context.Context, l localLeader, req []byte) 
 			res, err = l.proposer.await(ctx, pr)
 		}
 		failed := uint64(0)
-		if err != nil {
+		if err != nil && len(res.Missing) == 0 { // what a revoke did counts, too
 			if isStopped(err) {
 				err = s.notHere()
 			}

@@ -55,6 +55,12 @@ func TestAnyServerTakesAnyRequest(t *testing.T) {
 			if after, err := s.RevokeLease(t.Context(), lease.ID); err != nil || after[registry.SpaceKV] != leased.Revision+1 {
 				t.Errorf("revoke by server %d: %v, %v; want revision %d", i, after, err, leased.Revision+1)
 			}
+			// What ended is told, beside what there was not.
+			lasts := grant(t, s, time.Minute, "leased")
+			after, err := s.RevokeLease(t.Context(), 4711, lasts, 4712)
+			if !errors.Is(err, registry.ErrLeaseNotFound) || !strings.HasSuffix(err.Error(), ": 4711, 4712") || after[registry.SpaceKV] != leased.Revision+3 {
+				t.Errorf("revoke of some by server %d: %v, %v; want revision %d", i, after, err, leased.Revision+3)
+			}
 			if _, err := c.stores[(i+1)%3].KeepAlive(t.Context(), lease.ID); !errors.Is(err, registry.ErrLeaseNotFound) {
 				t.Errorf("keepalive of a revoked lease: %v", err)
 			}

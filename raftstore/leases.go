@@ -129,10 +129,10 @@ func (s *Store) RevokeLease(ctx context.Context, ids ...registry.LeaseID) (regis
 		return registry.Revisions{}, err
 	}
 	res, err := s.propose(ctx, &mvcc.Command{Origin: origin(ctx), Revoke: &mvcc.LeaseRevoke{IDs: ids}})
-	if err != nil {
+	if err != nil && len(res.Missing) == 0 {
 		return registry.Revisions{}, err
 	}
-	return res.Revisions, nil
+	return res.Revisions, err // those that are missing aside, it was done
 }
 
 // Lease implements registry.Leases.

@@ -49,8 +49,8 @@ type Leases interface {
 	KeepAlive(ctx context.Context, id LeaseID) (Lease, error)
 	// RevokeLease ends leases now, each with its keys in one revision of each
 	// space, and returns where each space stood after that. If any of them is
-	// unknown it ends the others and returns ErrLeaseNotFound. With no ids it does
-	// nothing, and returns no revisions.
+	// unknown it ends the others and returns the revisions and ErrLeaseNotFound, which
+	// names the unknown. With any other error, and with no ids, there are no revisions.
 	RevokeLease(ctx context.Context, ids ...LeaseID) (Revisions, error)
 	// Lease describes a lease, with its keys if asked. ErrLeaseNotFound.
 	Lease(ctx context.Context, id LeaseID, keys bool) (Lease, error)

@@ -2,6 +2,8 @@ package mvcc
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"herald/registry"
@@ -116,9 +118,25 @@ func (s *State) revoke(r *LeaseRevoke) Result {
 		s.endLease(id)
 	}
 	if len(res.Missing) > 0 {
-		res.Err = fmt.Errorf("%w: %d of %d, the first is %d", registry.ErrLeaseNotFound, len(res.Missing), len(r.IDs), res.Missing[0])
+		res.Err = NoSuchLeases(res.Missing)
 	}
 	return res
+}
+
+// namedLeases bounds how many leases an error names.
+const namedLeases = 16
+
+// NoSuchLeases is the error of a revoke, some of whose leases were missing. It names them.
+func NoSuchLeases(missing []registry.LeaseID) error {
+	named := make([]string, min(len(missing), namedLeases))
+	for i := range named {
+		named[i] = strconv.FormatInt(int64(missing[i]), 10)
+	}
+	more := ""
+	if n := len(missing) - len(named); n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Errorf("%w: %s%s", registry.ErrLeaseNotFound, strings.Join(named, ", "), more)
 }
 
 // endLease deletes the keys attached to a lease and frees the locks it holds on

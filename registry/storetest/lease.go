@@ -3,6 +3,8 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"herald/registry"
@@ -134,12 +136,20 @@ var leaseCases = []testCase{
 	{"one of several is unknown", func(s *subject) {
 		id := s.grant(time.Hour)
 		s.putAs(registry.PutRequest{Key: "a", Lease: id})
-		_, err := s.RevokeLease(s.ctx, 1234, id)
+		after, err := s.RevokeLease(s.ctx, 1234, id, 5678)
 		s.isError("RevokeLease", err, registry.ErrLeaseNotFound)
+		for name, missing := range map[string]bool{"1234": true, "5678": true, strconv.FormatInt(int64(id), 10): false} {
+			if strings.Contains(err.Error(), name) != missing {
+				s.Errorf("RevokeLease: %q; names %s, want %v", err, name, missing)
+			}
+		}
+		ended := registry.Revisions{registry.SpaceKV: 3, registry.SpaceCatalog: 1, registry.SpaceSession: 1, registry.SpaceSystem: 1}
+		s.equal("the revisions after it", after, ended)
 		s.holds("")
-		_, err = s.RevokeLease(s.ctx, id)
+		after, err = s.RevokeLease(s.ctx, id)
 		s.isError("RevokeLease again", err, registry.ErrLeaseNotFound)
-		after, err := s.RevokeLease(s.ctx)
+		s.equal("the revisions after that", after, ended)
+		after, err = s.RevokeLease(s.ctx)
 		s.isError("RevokeLease of none", err, nil)
 		s.equal("the revisions after it", after, registry.Revisions{})
 	}},

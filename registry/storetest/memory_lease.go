@@ -76,10 +76,7 @@ func (m *Memory) RevokeLease(ctx context.Context, ids ...registry.LeaseID) (regi
 		return registry.Revisions{}, err
 	}
 	res := m.applyLocked(&c)
-	if res.Err != nil {
-		return registry.Revisions{}, res.Err
-	}
-	return res.Revisions, nil
+	return res.Revisions, res.Err
 }
 
 // Lease is part of registry.Leases.
