@@ -23,6 +23,7 @@ func (s *Store) supervise() {
 // raft for something before raft, since raft does not answer what it holds when
 // it is shut down; raft before what it writes to.
 func (s *Store) tearDown() error {
+	s.renewals.stop()
 	s.forwarder.stop(s.forward)
 	s.proposer.stop()
 	if s.Err() == nil {

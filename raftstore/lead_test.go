@@ -63,7 +63,7 @@ func TestLostKeepAliveIsNoLostWrite(t *testing.T) {
 		f := c.stores[(l+1)%3]
 		thaw := make(chan struct{})
 		defer close(thaw)
-		c.stores[l].port.Handle(methodKeepAlive, func(context.Context, peer.Identity, []byte) ([]byte, error) {
+		c.stores[l].port.Handle(methodKeepAlives, func(context.Context, peer.Identity, []byte) ([]byte, error) {
 			<-thaw
 			return nil, nil
 		})

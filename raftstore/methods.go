@@ -5,11 +5,12 @@ package raftstore
 // apart that would misread each other.
 const (
 	// What only the leader can do, asked by a follower on behalf of its callers.
-	methodPropose   = 1 // an entry of commands: see forwarder
-	methodReadIndex = 2
-	methodGrant     = 3
-	methodKeepAlive = 4
-	methodRemaining = 5
+	methodPropose    = 1 // an entry of commands: see forwarder
+	methodReadIndex  = 2
+	methodGrant      = 3
+	methodKeepAlive  = 4
+	methodRemaining  = 5
+	methodKeepAlives = 6 // of many leases: see renewals
 
 	// What the leader asks of followers.
 	methodConfirm = 8 // are you still in my term?

@@ -100,7 +100,8 @@ func (r remoteLeader) grant(ctx context.Context, c *mvcc.Command) (registry.Leas
 	return res.Lease, err
 }
 
-func (r remoteLeader) keepAlive(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
+// keepAliveAlone renews a lease of which the leader has to wait for something first.
+func (r remoteLeader) keepAliveAlone(ctx context.Context, id registry.LeaseID) (registry.Lease, error) {
 	b, err := r.harmless(ctx, methodKeepAlive, binary.AppendVarint(nil, int64(id)))
 	if err != nil {
 		return registry.Lease{}, err
@@ -156,6 +157,7 @@ func (s *Store) handleCalls() {
 	s.port.Handle(methodPropose, s.asLeader(s.handleForwarded))
 	s.port.Handle(methodGrant, s.asLeader(s.handleGrant))
 	s.port.Handle(methodKeepAlive, s.asLeader(s.handleKeepAlive))
+	s.port.Handle(methodKeepAlives, s.asLeader(s.handleKeepAlives))
 	s.port.Handle(methodRemaining, s.asLeader(s.handleRemaining))
 	s.port.Handle(methodReadIndex, s.handleReadIndex)
 	s.port.HandleStream(methodRestore, s.handleRestore)

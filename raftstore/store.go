@@ -31,6 +31,7 @@ type Store struct {
 	proposer  *proposer // of the commands that this server takes as the leader
 	forward   *proposer // of those that it passes on
 	forwarder *forwarder
+	renewals  *renewals // of the leases of this server's clients, as a follower
 	clock     *leaseClock
 	// decisions is a lock, of one slot: held while the leader carries out what it decided about
 	// leases, and while a restore replaces them. A lease must not end by a decision about
@@ -238,6 +239,7 @@ func open(cfg Config, o options) (_ *Store, err error) {
 	s.machine.starting.Store(false)
 	s.proposer = newProposer(s.raft, s.machine, cfg.ProposeTimeout, &s.cfg.Hooks, s.notLeader, s.admitCommand)
 	s.forward, s.forwarder = newForward(s)
+	s.renewals = newRenewals(s)
 	s.poll = newTermPoll(s.port)
 	s.confirmations = newShared(s.confirm)
 	s.remoteReads = newShared(s.askReadIndex)
