@@ -45,6 +45,11 @@ func (s *Store) tearDown() error {
 // Close stops the store: what is on its way into the log is finished, everything
 // else fails with registry.ErrStopped. It waits for every goroutine, and may be called
 // more than once.
+//
+// It has no bound: while a write to the disk hangs, it waits for it. To go on without it would
+// release the directory's lock while that write may still land, under whoever opens the
+// directory next. A process that must end sooner exits: what the log then has is what
+// a crash leaves, which Open reads.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() { close(s.closing) })
 	<-s.torn

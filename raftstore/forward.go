@@ -106,13 +106,41 @@ func (f *forwarder) Apply(entry []byte, _ time.Duration) raft.ApplyFuture {
 	}
 	go func() {
 		defer close(call.done)
-		call.result, call.err = f.send(r, entry)
+		call.result, call.err = f.send(f.ctx, r, entry)
 	}()
 	return call
 }
 
-func (f *forwarder) send(r remoteLeader, entry []byte) (*entryResult, error) {
-	b, err := r.call(f.ctx, methodPropose, entry)
+// readsThePast reports whether a transaction reads an old revision.
+func readsThePast(t *registry.Txn) bool {
+	if t == nil {
+		return false
+	}
+	for _, ops := range [...][]registry.Op{t.Then, t.Else} {
+		for i := range ops {
+			if op := &ops[i]; op.Range != nil && op.Range.Revision != 0 || op.Txn != nil && readsThePast(op.Txn) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// proposeAlone brings a command to the leader in an entry of its own.
+func (r remoteLeader) proposeAlone(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
+	cmd := c.AppendTo(nil)
+	if n, limit := mvcc.OwnBytes(cmd), r.s.cfg.MaxRequestBytes; n > limit {
+		return mvcc.Result{}, fmt.Errorf("%w: %d bytes, the limit is %d", registry.ErrTooLarge, n, limit)
+	}
+	er, err := r.s.forwarder.send(ctx, r, appendCommand(appendEntryHeader(nil), 0, cmd))
+	if err != nil {
+		return mvcc.Result{}, err
+	}
+	return er.results[0], er.results[0].Err
+}
+
+func (f *forwarder) send(ctx context.Context, r remoteLeader, entry []byte) (*entryResult, error) {
+	b, err := r.call(ctx, methodPropose, entry)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +156,7 @@ func (f *forwarder) send(r remoteLeader, entry []byte) (*entryResult, error) {
 	for i := range results {
 		f.s.acknowledged.note(results[i].Revisions)
 	}
-	f.s.awaitOwn(f.ctx, index)
+	f.s.awaitOwn(ctx, index)
 	return &entryResult{results: results}, nil
 }
 

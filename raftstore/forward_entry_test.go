@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"herald/raftstore/peer"
 	"herald/registry"
@@ -144,5 +145,55 @@ func FuzzDecodeForwarded(f *testing.F) {
 		if err != nil && results != nil && len(results) > len(b) {
 			t.Errorf("%d results in %d bytes", len(results), len(b))
 		}
+	})
+}
+
+// Who reads the past waits for it alone: what others write meanwhile is answered.
+func TestForwardedReadOfThePastHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		l := c.leader()
+		settle()
+		f, leader := c.stores[(l+1)%3], c.stores[l]
+		rev := mustPut(t, leader, "k", "old")
+		mustPut(t, leader, "k", "new")
+		// The leader's answer to whatever reads the past takes long.
+		const long = 2 * time.Second
+		handle := leader.asLeader(leader.handleForwarded)
+		leader.port.Handle(methodPropose, func(ctx context.Context, from peer.Identity, req []byte) ([]byte, error) {
+			b, err := handle(ctx, from, req)
+			_ = splitEntry(req, func(_ uint64, cmd []byte) error {
+				if c, err := command(cmd); err == nil && readsThePast(c.Txn) {
+					time.Sleep(long)
+				}
+				return nil
+			})
+			return b, err
+		})
+		var done sync.WaitGroup
+		start := time.Now()
+		for i := range 8 {
+			done.Go(func() {
+				past := registry.Op{Range: &registry.RangeRequest{KeyRange: registry.One("k"), Revision: rev}}
+				res, err := f.Txn(t.Context(), registry.Txn{Then: []registry.Op{
+					{Put: &registry.PutRequest{Key: fmt.Sprint("past", i)}}, {Txn: &registry.Txn{Then: []registry.Op{past}}},
+				}})
+				if err != nil {
+					t.Error(err)
+				} else if kvs := res.Results[1].Txn.Results[0].Range.KVs; len(kvs) != 1 || string(kvs[0].Value) != "old" {
+					t.Errorf("the past: %+v", kvs)
+				}
+			})
+		}
+		for i := range 100 {
+			done.Go(func() {
+				mustPut(t, f, fmt.Sprint("k", i), "v")
+				if took := time.Since(start); took >= long {
+					t.Errorf("a put took %v", took)
+				}
+			})
+		}
+		done.Wait()
 	})
 }

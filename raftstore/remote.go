@@ -60,8 +60,12 @@ func (r remoteLeader) exchange(ctx context.Context, method peer.Method, req []by
 	return nil, err
 }
 
-// propose sends a client's command with those of others.
+// propose sends a client's command with those of others, or alone if the others would have to wait
+// for its answer: to read the past may mean to index a long history first.
 func (r remoteLeader) propose(ctx context.Context, c *mvcc.Command) (mvcc.Result, error) {
+	if readsThePast(c.Txn) {
+		return r.proposeAlone(ctx, c)
+	}
 	return r.s.forward.propose(ctx, c, proposeOptions{limit: r.s.cfg.MaxRequestBytes, weight: answerWeight(c.Txn)})
 }
 
