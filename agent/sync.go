@@ -123,7 +123,7 @@ func (a *Agent) advertiseOnce(ctx context.Context, lease registry.LeaseID, whole
 	started := time.Now()
 	var err error
 	if byChanges {
-		if err = up.AdvertiseChanges(ctx, lease, changes); errors.Is(err, catalog.ErrNotAdvertised) {
+		if err = up.AdvertiseChanges(ctx, lease, changes); errors.Is(err, registry.ErrNotAdvertised) {
 			byChanges = false
 			s.mu.Lock()
 			s.pending = pending{}

@@ -26,7 +26,7 @@ type Upstream interface {
 }
 
 // changesUpstream is an Upstream that can be told of changes alone, which costs what they are
-// and not what the node has. Errors are Advertise's, and catalog.ErrNotAdvertised where that is to be called.
+// and not what the node has. Errors are Advertise's, and registry.ErrNotAdvertised where that is to be called.
 type changesUpstream interface {
 	AdvertiseChanges(ctx context.Context, lease registry.LeaseID, changes catalog.NodeChanges) error
 }

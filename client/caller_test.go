@@ -109,6 +109,16 @@ func TestNodeTaken(t *testing.T) {
 	}
 }
 
+// A server of an earlier version knows no changes: all is to be advertised.
+func TestChangesUnknown(t *testing.T) {
+	earlier := httptest.NewServer(http.NotFoundHandler())
+	defer earlier.Close()
+	changes := catalog.NodeChanges{Node: registry.Node{Name: "web-1"}}
+	if err := connect(t, earlier.URL).AdvertiseChanges(t.Context(), 1, changes); !errors.Is(err, registry.ErrNotAdvertised) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestErrorsNameTheKeyOnce(t *testing.T) {
 	release := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))

@@ -210,6 +210,25 @@ func TestAdvertiseAndFind(t *testing.T) {
 	if err := c.Advertise(ctx, l.ID, want); err != nil {
 		t.Fatal(err)
 	}
+	changes := catalog.NodeChanges{Node: want.Node}
+	for _, id := range []string{"x", "y"} {
+		changes.Instances = append(changes.Instances, registry.Instance{ID: id, Service: "other", Weights: registry.DefaultWeights()})
+		changes.Checks = append(changes.Checks, registry.Check{ID: "c" + id, ServiceID: id, Status: registry.Passing})
+	}
+	if err := c.AdvertiseChanges(ctx, l.ID, changes); err != nil {
+		t.Fatal(err)
+	}
+	if found, _, err := c.Instances(ctx, "other", client.InstanceOptions{Passing: true}); err != nil || len(found) != 2 || len(found[0].Checks) != 1 {
+		t.Errorf("after changes: %+v, %v", found, err)
+	}
+	gone := catalog.NodeChanges{Node: want.Node, GoneInstances: []string{"x", "y"}, GoneChecks: []catalog.CheckRef{{ServiceID: "x", ID: "cx"}, {ServiceID: "y", ID: "cy"}}}
+	if err := c.AdvertiseChanges(ctx, l.ID, gone); err != nil {
+		t.Fatal(err)
+	}
+	gone.Node.Address = "10.0.0.8"
+	if err := c.AdvertiseChanges(ctx, l.ID, gone); !errors.Is(err, registry.ErrNotAdvertised) {
+		t.Errorf("changes of a node that is not the advertised one: %v", err)
+	}
 	o := client.InstanceOptions{Passing: true, Tags: []string{"V1"}, NodeMeta: map[string]string{"zone": "a"}}
 	found, meta, err := c.Instances(ctx, "web", o)
 	if err != nil || len(found) != 1 || found[0].Service.Port != 80 || found[0].Node.Address != "10.0.0.7" || found[0].Checks[0].Interval != "1s" {

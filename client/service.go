@@ -3,6 +3,9 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
 	"net/url"
 
 	"herald/httpserver/api"
@@ -77,6 +80,30 @@ func (c *Client) Advertise(ctx context.Context, lease registry.LeaseID, want cat
 	return c.write(ctx, "/v1/catalog/advertise", nil, api.Advertisement{
 		Lease: api.LeaseID(lease), Datacenter: c.datacenter, Node: want.Node, Instances: want.Instances, Checks: want.Checks,
 	})
+}
+
+// AdvertiseChanges changes what Advertise wrote last under the same lease, and leaves
+// the rest as it is. registry.ErrNotAdvertised if the node's record is not what it was
+// then, or if the server is of a version that does not know changes: Advertise is to be
+// asked. It is sent once: a second try could write on top of changes that came later.
+func (c *Client) AdvertiseChanges(ctx context.Context, lease registry.LeaseID, changes catalog.NodeChanges) error {
+	doc := api.AdvertisedChanges{
+		Lease: api.LeaseID(lease), Datacenter: c.datacenter, Node: changes.Node,
+		Instances: changes.Instances, Checks: changes.Checks, GoneInstances: changes.GoneInstances,
+	}
+	for _, g := range changes.GoneChecks {
+		doc.GoneChecks = append(doc.GoneChecks, api.GoneCheck(g))
+	}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	_, err = c.do(ctx, put("/v1/catalog/advertise/changes", nil, body))
+	var refused *Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound && refused.Code == "" {
+		return fmt.Errorf("%w: %w", registry.ErrNotAdvertised, err)
+	}
+	return err
 }
 
 // write sends a document that may be sent again.

@@ -287,6 +287,14 @@ func TestAdvertise(t *testing.T) {
 	h.ok("PUT", "/v1/catalog/advertise", `{"Lease":"0","Node":{"Name":"n","Address":"10.0.0.1"}}`)
 	h.steps([]step{
 		{"GET", "/v1/health/service/web", "", 200, "[]"},
+		{"PUT", "/v1/catalog/advertise/changes", `{"Lease":"0","Node":{"Name":"n","Address":"10.0.0.1"},"Instances":[{"ID":"w2","Service":"web","Port":81,"FieldOfTomorrow":1}],"Checks":[{"ID":"c","Status":"passing"}]}`, 200, "true"},
+		{"GET", "/v1/health/service/web", "", 200, "*"},
+		{"PUT", "/v1/catalog/advertise/changes", `{"Lease":"0","Node":{"Name":"n","Address":"10.0.0.1"},"GoneInstances":["w2"],"GoneChecks":[{"ID":"c"}]}`, 200, "true"},
+		{"GET", "/v1/health/service/web", "", 200, "[]"},
+		{"GET", "/v1/health/node/n", "", 200, "[]"},
+		{"PUT", "/v1/catalog/advertise/changes", `{"Lease":"0","Node":{"Name":"n","Address":"b"},"GoneInstances":["w2"]}`, 409, `advertising changes of node "n": the node's record is not the advertised one…`},
+		{"PUT", "/v1/catalog/advertise/changes", `{"Lease":"0","Datacenter":"dc2","Node":{"Name":"n"}}`, 400, `Node "n" is of datacenter "dc2"…`},
+		{"PUT", "/v1/catalog/advertise/changes", `{"Lease":"0"}`, 400, "*"},
 		{"PUT", "/v1/catalog/advertise", `{"Lease":"12","Node":{"Name":"n","Address":"b"}}`, 404, `advertising node "n": lease not found…`},
 		{"PUT", "/v1/catalog/advertise", `{"Lease":"twelve"}`, 400, "Request decode failed…"},
 		{"PUT", "/v1/catalog/advertise", `{"Lease":"0"}`, 400, "*"},

@@ -364,30 +364,6 @@ func (s *surface) catalogDeregister(q *request) error {
 	return s.wrote(ctx, q, res)
 }
 
-// catalogAdvertise is PUT /v1/catalog/advertise: the catalog's records of one node
-// become what the body says.
-func (s *surface) catalogAdvertise(q *request) error {
-	var body api.Advertisement
-	if err := s.readJSON(q, &body, false); err != nil {
-		return err
-	}
-	if dc := body.Datacenter; dc != "" && !strings.EqualFold(dc, s.datacenter) {
-		return because(registry.ErrInvalid, http.StatusBadRequest,
-			"Node %q is of datacenter %q, and this server is of datacenter %q: give the agent servers of its own datacenter, or its setting datacenter theirs.",
-			body.Node.Name, dc, s.datacenter)
-	}
-	ctx := q.caller(registry.ReasonAgent)
-	want := catalog.NodeRecords{Node: body.Node, Instances: body.Instances, Checks: body.Checks}
-	if err := catalog.Advertise(ctx, s.store, registry.LeaseID(body.Lease), want); err != nil {
-		return err
-	}
-	// What was just written is in this server's copy by now, or the read asks for it.
-	if _, _, err := s.fresh(ctx, modeDefault); err != nil {
-		return err
-	}
-	return q.bool(true)
-}
-
 // named is a field of a body that clients send and Herald has no use for.
 type named struct {
 	name  string

@@ -115,6 +115,7 @@ var describedOperations = flat([]openapi.Operation{
 	put("/v1/catalog/register", "catalog", "Register a node, with an instance and checks", []string{"ttl", "lease"}, openapi.JSON[api.CatalogRegistration](), asBoolean),
 	put("/v1/catalog/deregister", "catalog", "Remove a node, or an instance or a check of it", nil, openapi.JSON[api.CatalogDeregistration](), asBoolean),
 	put("/v1/catalog/advertise", "catalog", "Make a node's records these, under a lease", nil, openapi.JSON[api.Advertisement](), asBoolean),
+	put("/v1/catalog/advertise/changes", "catalog", "Change some of a node's advertised records", nil, openapi.JSON[api.AdvertisedChanges](), asBoolean),
 
 	get("/v1/health/service/{service}", "health", "The instances of a service with their checks", with(nearby, "tag", "passing"), openapi.JSON[[]api.ServiceEntry]()),
 	get("/v1/health/node/{node}", "health", "The checks of a node", ofCatalog, openapi.JSON[[]api.HealthCheck]()),

@@ -21,6 +21,7 @@ var statuses = []struct {
 	status int
 }{
 	{registry.ErrNodeTaken, http.StatusConflict},
+	{registry.ErrNotAdvertised, http.StatusConflict},
 	{registry.ErrEmptyKey, http.StatusBadRequest},
 	{registry.ErrTooLarge, http.StatusRequestEntityTooLarge},
 	{registry.ErrInvalidTTL, http.StatusBadRequest},

@@ -62,6 +62,7 @@ func (s *surface) routes() []route {
 		{path: "/v1/catalog/register", put: s.catalogRegister},
 		{path: "/v1/catalog/deregister", put: s.catalogDeregister},
 		{path: "/v1/catalog/advertise", put: s.catalogAdvertise},
+		{path: "/v1/catalog/advertise/changes", put: s.catalogAdvertiseChanges},
 
 		// The catalog with health.
 		{path: "/v1/health/service/", get: s.healthService},

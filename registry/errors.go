@@ -111,6 +111,9 @@ var (
 	// ErrNodeTaken is returned when a node of that name is registered by another, one
 	// with another node ID. Nothing was written. Wrapped with the ID and what to do.
 	ErrNodeTaken = errors.New("node name is taken")
+	// ErrNotAdvertised is returned for changes of a node that is not as it was
+	// advertised last. All of the node's records are to be advertised.
+	ErrNotAdvertised = errors.New("the node's record is not the advertised one")
 	// ErrDuplicateService is returned when two definitions claim one service id.
 	ErrDuplicateService = errors.New("duplicate service id")
 	// ErrNotTTLCheck is returned when a status is reported for a check that is not

@@ -13,6 +13,7 @@ var codes = []struct {
 	err  error
 }{
 	{"node-taken", registry.ErrNodeTaken}, // first: it may say which requirement found it
+	{"not-advertised", registry.ErrNotAdvertised},
 	{"empty-key", registry.ErrEmptyKey},
 	{"key-not-found", registry.ErrKeyNotFound},
 	{"too-large", registry.ErrTooLarge},

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"herald/registry"
@@ -23,12 +22,9 @@ type NodeChanges struct {
 // CheckRef names a check of a node: its id, and the instance that it is of, "" for the node's own.
 type CheckRef struct{ ServiceID, ID string }
 
-// ErrNotAdvertised is returned by AdvertiseChanges for a node that is not as Advertise left it.
-var ErrNotAdvertised = errors.New("the node's record is not the advertised one")
-
 // AdvertiseChanges writes changes of what Advertise wrote under the same lease, without a look at the rest: what it takes
 // does not depend on how much the node has. If the node's own record is not want's any more, or hangs from
-// another lease, it writes nothing more and returns ErrNotAdvertised: Advertise is to be asked then. It notices
+// another lease, it writes nothing more and returns registry.ErrNotAdvertised: Advertise is to be asked then. It notices
 // nothing else that others did to the node's records; from time to time Advertise has to be asked in any case.
 //
 // What is written goes in one transaction, or in a few if it is very much; readers then see an instance no
@@ -49,7 +45,7 @@ func AdvertiseChanges(ctx context.Context, s registry.Store, lease registry.Leas
 			return fmt.Errorf("advertising changes of node %q: %w", want.Node.Name, err)
 		}
 		if !r.Succeeded {
-			return fmt.Errorf("advertising changes of node %q: %w", want.Node.Name, ErrNotAdvertised)
+			return fmt.Errorf("advertising changes of node %q: %w", want.Node.Name, registry.ErrNotAdvertised)
 		}
 	}
 	return nil

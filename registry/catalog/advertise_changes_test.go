@@ -87,7 +87,7 @@ func TestAdvertiseChangesOfWhatIsNotAdvertised(t *testing.T) {
 				lease = l.ID
 			}
 			err = AdvertiseChanges(t.Context(), s, lease, NodeChanges{Node: node, Instances: []registry.Instance{{ID: "a", Service: "web"}}})
-			if !errors.Is(err, ErrNotAdvertised) {
+			if !errors.Is(err, registry.ErrNotAdvertised) {
 				t.Errorf("%v, want ErrNotAdvertised", err)
 			}
 			if have, _, err := recordsOf(t.Context(), s, node.Name); err != nil || have[InstanceKey(node.Name, "a")].Key != "" {
