@@ -90,11 +90,11 @@ func (s *surface) agentMetrics(q *request) error {
 	return q.json(http.StatusOK, out)
 }
 
-// agentReload is PUT /v1/agent/reload: the agent's configuration directories are read
-// again, all or nothing.
+// agentReload is PUT /v1/agent/reload: the process's settings and the agent's configuration
+// directories are read again, all or nothing.
 func (s *surface) agentReload(q *request) error {
 	if s.reload == nil {
-		return refuse(http.StatusBadRequest, "This process has no configuration directories to read again.")
+		return refuse(http.StatusBadRequest, "This process has nothing to read again.")
 	}
 	if err := s.reload(q.r.Context()); err != nil {
 		return err

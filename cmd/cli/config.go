@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"reflect"
 	"slices"
@@ -30,7 +31,9 @@ type config struct {
 	viper    *viper.Viper
 	flags    *pflag.FlagSet
 	file     string
-	role     string // what the process is started as; see roles
+	level    slog.LevelVar  // of the log; the one setting of the process itself that may change while it runs
+	loaded   map[string]any // what every setting was when load returned, by name
+	role     string         // what the process is started as; see roles
 }
 
 // newConfig lists every setting there is, at its default.
@@ -111,7 +114,25 @@ func (c *config) load() error {
 			return c.explain(err)
 		}
 	}
-	return c.validate()
+	if err := c.validate(); err != nil {
+		return err
+	}
+	c.loaded = c.values()
+	return nil
+}
+
+// values are the settings as they were decoded, by name.
+func (c *config) values() map[string]any {
+	all := make(map[string]any, len(c.all))
+	for _, s := range c.all {
+		all[s.name] = c.viper.GetBool(s.name) // "enabled" of a plugin: what is not in a struct
+	}
+	for _, s := range append([]section{{target: c.core}}, c.sections...) {
+		for _, leaf := range s.describe() {
+			all[leaf.name] = leaf.initial
+		}
+	}
+	return all
 }
 
 func asSettings(d *mapstructure.DecoderConfig) {

@@ -6,9 +6,11 @@ import (
 	"log/slog"
 )
 
+// logger is the process's log, of the level that c.level is at the time.
 func (c *config) logger(w io.Writer) *slog.Logger {
 	level, _ := parseLevel(c.core.Log.Level) // validated by load
-	opts := &slog.HandlerOptions{Level: level}
+	c.level.Set(level)
+	opts := &slog.HandlerOptions{Level: &c.level}
 	if c.core.Log.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}

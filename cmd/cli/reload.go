@@ -1,11 +1,12 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -13,16 +14,26 @@ import (
 	"herald/registry/plugin"
 )
 
-// reload reads the agent's configuration directories and the settings again, and makes
-// what may change while the process runs what they say.
-func (p *program) reload(ctx context.Context, c *config, n *node.Node, log *slog.Logger) error {
+// settingsAgain reads the settings of a running process again. What it returns makes those
+// hold that may change while the process runs, and says in the log which of the others have
+// changed.
+func (p *program) settingsAgain(c *config, log *slog.Logger) (adopt func() error, err error) {
 	next, err := c.again(p.plugins)
 	if err != nil {
-		return fmt.Errorf("nothing was reloaded: %w", err)
+		return nil, err
 	}
-	if err := n.Reload(ctx); err != nil {
+	return func() error { return c.adopt(next, log) }, nil
+}
+
+// adopt makes next's settings those of the process, as far as it can while it runs.
+func (c *config) adopt(next *config, log *slog.Logger) error {
+	level, err := parseLevel(next.core.Log.Level)
+	if err != nil {
 		return err
 	}
+	c.level.Set(level)
+	live := map[string]bool{"log.level": true}
+	var restart []string
 	var errs []error
 	for _, d := range c.doors {
 		door, ok := d.Door.(plugin.Reloader)
@@ -30,13 +41,26 @@ func (p *program) reload(ctx context.Context, c *config, n *node.Node, log *slog
 		if !ok || i < 0 {
 			continue
 		}
-		restart, err := door.Reload(next.doors[i].Door.Config())
+		changed, err := door.Reload(next.doors[i].Door.Config())
 		if err != nil {
 			errs = append(errs, fmt.Errorf("doors.%s: %w", d.Name, err))
 		}
-		for _, name := range restart {
-			log.Warn("a setting has changed that needs a restart", "setting", "doors."+d.Name+"."+name)
+		prefix := "doors." + d.Name + "."
+		for name := range c.loaded {
+			live[name] = live[name] || strings.HasPrefix(name, prefix) // the door has said which are not
 		}
+		for _, name := range changed {
+			restart = append(restart, prefix+name)
+		}
+	}
+	for name, was := range c.loaded {
+		if !live[name] && !reflect.DeepEqual(was, next.loaded[name]) {
+			restart = append(restart, name)
+		}
+	}
+	slices.Sort(restart)
+	for _, name := range restart {
+		log.Warn("a setting has changed that needs a restart", "setting", name)
 	}
 	return errors.Join(errs...)
 }

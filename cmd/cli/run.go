@@ -110,7 +110,7 @@ lease: when the agent dies, all of it is gone after --ttl.`,
 func (p *program) run(ctx context.Context, c *config, server bool) error {
 	log := c.logger(p.err)
 	c.warnOfVariables(log)
-	cfg, err := c.nodeConfig(p.plugins, server, log)
+	cfg, err := p.nodeConfig(c, server, log)
 	if err != nil {
 		return err
 	}
@@ -122,11 +122,9 @@ func (p *program) run(ctx context.Context, c *config, server bool) error {
 	stop := p.announceReady(ctx, c, n)
 	defer stop()
 	unhook := onHangup(func() {
-		if err := p.reload(ctx, c, n, log); err != nil {
-			log.Error("reload refused, everything stays as it was", "error", err)
-			return
+		if err := n.Reload(ctx); err != nil {
+			log.Error("reload refused", "error", err)
 		}
-		log.Info("configuration directories and limits read again")
 	})
 	defer unhook()
 	if server {
@@ -140,15 +138,16 @@ func (p *program) run(ctx context.Context, c *config, server bool) error {
 }
 
 // nodeConfig turns the settings into a process.
-func (c *config) nodeConfig(plugins *plugin.Registry, server bool, log *slog.Logger) (node.Config, error) {
+func (p *program) nodeConfig(c *config, server bool, log *slog.Logger) (node.Config, error) {
 	agentCfg, err := c.core.agentConfig()
 	if err != nil {
 		return node.Config{}, err
 	}
 	cfg := node.Config{
 		Datacenter: c.core.Datacenter, Version: Version(),
-		Agent: agentCfg, Checks: plugins.Checks(), Doors: c.doors, Sources: c.sources,
+		Agent: agentCfg, Checks: p.plugins.Checks(), Doors: c.doors, Sources: c.sources,
 		DrainTimeout: c.core.DrainTimeout, Log: log,
+		Settings: func() (func() error, error) { return p.settingsAgain(c, log) },
 	}
 	if server {
 		store := c.core.storeConfig()

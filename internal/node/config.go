@@ -40,6 +40,10 @@ type Config struct {
 	// and then the agent to withdraw what it advertised.
 	DrainTimeout time.Duration
 	Log          *slog.Logger
+
+	// Settings reads the process's settings again, changing nothing, and returns what makes those
+	// hold that may change while it runs. Reload calls it, one call at a time. nil reads none.
+	Settings func() (adopt func() error, err error)
 }
 
 // NamedDoor is a door under the name it is configured by.

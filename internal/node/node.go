@@ -26,6 +26,7 @@ type Node struct {
 	logs    *logTap
 	doors   []NamedDoor
 
+	reloading  sync.Mutex  // held by Reload
 	advertised atomic.Bool // the agent's records were in the catalog once
 }
 
@@ -178,9 +179,29 @@ func (n *Node) Addresses() map[string][]plugin.Address {
 	return all
 }
 
-// Reload reads the agent's configuration directories again. On an error, which names
-// the file, everything stays as it was.
-func (n *Node) Reload(ctx context.Context) error { return n.agent.Reload(ctx) }
+// Reload reads the process's settings and the agent's configuration directories again and
+// makes them hold, as far as that can be while it runs. What is wrong in either is an error
+// that names it, and then everything stays as it was. It may be called by any number of
+// goroutines; one call works at a time.
+func (n *Node) Reload(ctx context.Context) error {
+	n.reloading.Lock()
+	defer n.reloading.Unlock()
+	adopt := func() error { return nil }
+	if n.cfg.Settings != nil {
+		var err error
+		if adopt, err = n.cfg.Settings(); err != nil {
+			return fmt.Errorf("nothing was reloaded: %w", err)
+		}
+	}
+	if err := n.agent.Reload(ctx); err != nil {
+		return err
+	}
+	if err := adopt(); err != nil {
+		return err
+	}
+	n.cfg.Log.Info("settings and configuration directories read again")
+	return nil
+}
 
 // Store is the server's store, nil in an agent's process.
 func (n *Node) Store() registry.Store {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -252,6 +253,79 @@ func doorFails(t *testing.T, failure error, want string) {
 	}
 	if !slices.Contains(log.all(), "stopped a") {
 		t.Errorf("the other door was not stopped: %v", log.all())
+	}
+}
+
+// What is wrong in the settings or in a definition changes nothing at all; what is right in both is taken, whoever asks, one at a time.
+func TestReloadTakesBothOrNothing(t *testing.T) {
+	definitions := t.TempDir()
+	file := filepath.Join(definitions, "web.json")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"service": {"name": "web"}}`)
+	var wrong error
+	var adopted, within atomic.Int32
+	d := &door{name: "a", log: &journal{}}
+	cfg := config(t, t.TempDir(), d)
+	cfg.Agent.ConfigDirs = []string{definitions}
+	cfg.Settings = func() (func() error, error) {
+		if within.Add(1) != 1 {
+			t.Error("two at a time")
+		}
+		defer within.Add(-1)
+		return func() error { adopted.Add(1); return nil }, wrong
+	}
+	n, stop := running(t, cfg)
+	waitReady(t, n)
+	services := func() (names []string) {
+		for _, s := range d.host.Agent.Services() {
+			if s.Definition.Name != "consul" {
+				names = append(names, s.Definition.Name)
+			}
+		}
+		return names
+	}
+	step := func(what, fails string, adopts int32, service string) {
+		t.Helper()
+		err := d.host.Reload(t.Context())
+		if fails == "" && err != nil || fails != "" && (err == nil || !strings.Contains(err.Error(), fails) || !strings.Contains(err.Error(), "nothing was reloaded")) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if adopted.Load() != adopts {
+			t.Errorf("%s: the settings were adopted %d times, want %d", what, adopted.Load(), adopts)
+		}
+		if got := services(); !slices.Equal(got, []string{service}) {
+			t.Errorf("%s: the agent has %v, want %s", what, got, service)
+		}
+	}
+	step("both right", "", 1, "web")
+	write(`{"service": `)
+	step("a definition is wrong", "web.json", 1, "web")
+	write(`{"service": {"name": "api"}}`)
+	wrong = errors.New("limits.memory_bytes is negative")
+	step("a setting is wrong", "limits.memory_bytes", 1, "web")
+	wrong = nil
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := n.Reload(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if adopted.Load() != 9 {
+		t.Errorf("adopted %d times, want 9", adopted.Load())
+	}
+	if got := services(); !slices.Equal(got, []string{"api"}) {
+		t.Errorf("in the end the agent has %v", got)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 

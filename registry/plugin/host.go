@@ -54,8 +54,9 @@ type Host struct {
 	Samples func() ([]Sample, error)
 	// Logs is what the process logs; nil if it cannot be followed.
 	Logs Logs
-	// Reload reads the agent's configuration directories again; nil if it has none. On
-	// an error, which names the file, everything stays as it was.
+	// Reload reads the process's settings and the agent's configuration directories again, as
+	// SIGHUP does; nil if there are none. On an error, which names what is wrong, everything stays
+	// as it was.
 	Reload func(context.Context) error
 	// Ready says why the process is not ready to serve, its doors included, or nil.
 	Ready func() error
