@@ -21,9 +21,9 @@ func runModule(t *testing.T, module string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	onServers(t, func(t *testing.T, servers []string) {
+	onDoors(t, func(t *testing.T, servers, etcd []string) {
 		cmd := exec.CommandContext(soon(t), program)
-		cmd.Env = append(os.Environ(), "HERALD_HTTP="+strings.Join(servers, ","))
+		cmd.Env = append(os.Environ(), "HERALD_HTTP="+strings.Join(servers, ","), "HERALD_ETCD="+strings.Join(etcd, ","))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}

@@ -21,14 +21,21 @@ func TestMain(m *testing.M) {
 // onServers runs a test on one server and on three, with their HTTP addresses.
 func onServers(t *testing.T, test func(t *testing.T, servers []string)) {
 	t.Helper()
+	onDoors(t, func(t *testing.T, servers, _ []string) { test(t, servers) })
+}
+
+// onDoors is onServers for a test that needs the addresses of etcd's API, too.
+func onDoors(t *testing.T, test func(t *testing.T, servers, etcd []string)) {
+	t.Helper()
 	t.Run("one server", func(t *testing.T) {
 		t.Parallel()
-		test(t, []string{process.Dev(t).HTTP})
+		p := process.Dev(t)
+		test(t, []string{p.HTTP}, []string{p.Etcd})
 	})
 	t.Run("three servers", func(t *testing.T) {
 		t.Parallel()
 		trio := process.NewTrio(t)
-		test(t, trio.HTTP[:])
+		test(t, trio.HTTP[:], trio.Etcd[:])
 	})
 }
 

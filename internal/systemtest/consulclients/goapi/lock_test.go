@@ -105,6 +105,46 @@ func TestLockLost(t *testing.T) {
 	}
 }
 
+// Who holds a lock is told when its key is changed over etcd's API, which knows of no locks: put, it is held on;
+// deleted, it is lost, and another may have it at once, for no session has ended.
+func TestLockWhoseKeyIsChangedElsewhere(t *testing.T) {
+	key := name(t, "k")
+	one, err := server(t).LockOpts(&api.LockOptions{Key: key, SessionTTL: "10s", MonitorRetries: 3})
+	check(t, err)
+	lost, err := one.Lock(nil)
+	check(t, err)
+	overEtcd(t, "/v3/kv/put", map[string][]byte{"key": []byte(key), "value": []byte("x")})
+	pair, _, err := server(t).KV().Get(key, nil)
+	if err != nil || pair == nil || pair.Session == "" || string(pair.Value) != "x" {
+		t.Fatalf("after a put: %+v, %v", pair, err)
+	}
+	select {
+	case <-lost:
+		t.Fatal("lost by a put")
+	case <-time.After(100 * time.Millisecond):
+	}
+	overEtcd(t, "/v3/kv/deleterange", map[string][]byte{"key": []byte(key)})
+	select {
+	case <-lost:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody said so")
+	}
+	two, err := server(t).LockOpts(&api.LockOptions{Key: key, LockTryOnce: true, LockWaitTime: 5 * time.Second})
+	check(t, err)
+	got, err := two.Lock(nil)
+	if err != nil || got == nil {
+		t.Fatalf("another: %v", err)
+	}
+	if err := one.Unlock(); err != nil {
+		t.Error(err)
+	}
+	pair, _, err = server(t).KV().Get(key, nil)
+	if err != nil || pair == nil || pair.Session == "" {
+		t.Errorf("who had lost it freed it: %+v, %v", pair, err)
+	}
+	check(t, two.Unlock())
+}
+
 // Never do more than two hold a semaphore of two, and all get their turn.
 func TestSemaphore(t *testing.T) {
 	prefix := name(t, "sem")

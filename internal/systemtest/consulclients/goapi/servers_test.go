@@ -1,6 +1,9 @@
 package consulapi
 
 import (
+	"bytes"
+	"encoding/json"
+	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -26,6 +29,20 @@ func server(t *testing.T) *api.Client {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// overEtcd does a call of etcd's API, as JSON.
+func overEtcd(t *testing.T, path string, body map[string][]byte) {
+	t.Helper()
+	b, err := json.Marshal(body) // bytes in base64, as is wanted there
+	check(t, err)
+	all := strings.Split(os.Getenv("HERALD_ETCD"), ",")
+	res, err := http.Post("http://"+all[int(asked.Add(1))%len(all)]+path, "application/json", bytes.NewReader(b))
+	check(t, err)
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", path, res.Status)
+	}
 }
 
 // name returns a name for this test's own things.
