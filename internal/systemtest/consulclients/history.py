@@ -65,7 +65,60 @@ def services():
     assert server().catalog.deregister("py-node")
 
 
-for part in keys, sessions, services:
+def checks():
+    agent = server()
+    assert agent.agent.service.register("py-api", port=80)
+    assert agent.agent.check.register("py-disk", consul.Check.ttl("30s"), check_id="py-disk", service_id="py-api")
+    for tell, status in ((agent.agent.check.ttl_warn, "warning"), (agent.agent.check.ttl_fail, "critical"), (agent.agent.check.ttl_pass, "passing")):
+        assert put(agent, tell, "py-disk")
+        assert agent.agent.checks()["py-disk"]["Status"] == status
+        eventually(lambda: [c["Status"] for c in server().health.checks("py-api")[1]] == [status])
+    assert "py-disk" in [c["CheckID"] for c in server().health.state("passing")[1]]
+    node = agent.agent.self()["Config"]["NodeName"]
+    assert {"serfHealth", "py-disk"} <= {c["CheckID"] for c in server().health.node(node)[1]}
+    assert node in [n["Node"] for n in server().catalog.nodes()[1]]
+    assert "py-api" in server().catalog.node(node)[1]["Services"]
+    assert put(agent, agent.agent.check.deregister, "py-disk")
+    assert put(agent, agent.agent.service.deregister, "py-api")
+
+
+def events():
+    fired = server().event.fire("py-deploy", "v1")
+    eventually(lambda: [e["ID"] for e in server().event.list("py-deploy")[1]] == [fired["ID"]])
+
+
+def queries():
+    assert server().catalog.register("py-q", "10.3.3.4", service={"Service": "py-queried", "Port": 2})
+    made = server().query.create("py-queried", name="py-query")["ID"]
+    assert [n["Service"]["Port"] for n in server().query.execute("py-query")["Nodes"]] == [2]
+    assert server().query.get(made)[0]["Name"] == "py-query"
+    assert made in [q["ID"] for q in server().query.list()]
+    assert server().query.delete(made)
+    assert server().catalog.deregister("py-q")
+
+
+def coordinates():
+    assert server().coordinate.nodes()[1] == []
+
+
+def put(client, call, *args):
+    """Does a call for which the client sends GET where Consul, too, wants PUT."""
+    get, client.http.get = client.http.get, lambda callback, path, params=None, **kw: client.http.put(callback, path, params)
+    try:
+        return call(*args)
+    finally:
+        client.http.get = get
+
+
+def eventually(holds):
+    for _ in range(200):
+        if holds():
+            return
+        time.sleep(0.05)
+    assert holds()
+
+
+for part in keys, sessions, services, checks, events, queries, coordinates:
     part()
     print(part.__name__)
 print("done")

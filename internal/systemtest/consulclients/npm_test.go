@@ -30,6 +30,6 @@ func TestNpmConsul(t *testing.T) {
 	onServers(t, func(t *testing.T, servers []string) {
 		program := exec.CommandContext(soon(t), "node", "history.js", strings.Join(servers, ","))
 		program.Dir = dir
-		wantWords(t, "keys sessions services done", program)
+		wantWords(t, "keys sessions services checks events queries transactions done", program)
 	})
 }

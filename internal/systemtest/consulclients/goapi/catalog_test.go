@@ -1,6 +1,7 @@
 package consulapi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -144,6 +145,18 @@ func TestCatalog(t *testing.T) {
 	passing, _, err := b.Health().Service(svc, "", true, nil)
 	check(t, err)
 	equal(t, "passing", len(passing), 0)
+	several, _, err := b.Catalog().ServiceMultipleTags(svc, []string{"primary", "none"}, nil)
+	if err != nil || len(several) != 0 {
+		t.Errorf("with two tags, of which it has one: %v, %v", several, err)
+	}
+	on, _, err := b.Catalog().NodeServiceList(node, nil)
+	if err != nil || len(on.Services) != 1 || on.Services[0].Service != svc || on.Node.Address != "10.4.4.4" {
+		t.Errorf("the node's services: %+v, %v", on, err)
+	}
+	health, _, err := b.Health().ServiceMultipleTags(svc, []string{"primary"}, false, &api.QueryOptions{Filter: "Node.Meta.rack == \"7\""})
+	if err != nil || len(health) != 1 || health[0].Checks.AggregatedStatus() != api.HealthWarning {
+		t.Errorf("health: %+v, %v", health, err)
+	}
 	dcs, err := b.Catalog().Datacenters()
 	if err != nil || len(dcs) != 1 {
 		t.Errorf("datacenters: %v, %v", dcs, err)
@@ -179,17 +192,73 @@ func TestPreparedQuery(t *testing.T) {
 	if err != nil || len(res.Nodes) != 1 || res.Nodes[0].Node.Node != node {
 		t.Errorf("%+v, %v", res, err)
 	}
+	def := &api.PreparedQueryDefinition{ID: id, Name: name(t, "q2"), Service: api.ServiceQuery{Service: svc, OnlyPassing: true, Tags: []string{"none"}}}
+	_, err = server(t).PreparedQuery().Update(def, nil)
+	check(t, err)
+	got, _, err := server(t).PreparedQuery().Get(id, nil)
+	if err != nil || len(got) != 1 || got[0].Name != def.Name || !got[0].Service.OnlyPassing || len(got[0].Service.Tags) != 1 {
+		t.Errorf("once it is updated: %+v, %v", got, err)
+	}
+	res, _, err = server(t).PreparedQuery().Execute(id, nil)
+	if err != nil || len(res.Nodes) != 0 {
+		t.Errorf("by a tag that is not there: %+v, %v", res, err)
+	}
+	all, _, err := server(t).PreparedQuery().List(nil)
+	if err != nil || len(all) != 1 || all[0].ID != id {
+		t.Errorf("all: %+v, %v", all, err)
+	}
 	_, err = server(t).PreparedQuery().Delete(id, nil)
 	check(t, err)
+	if _, _, err := server(t).PreparedQuery().Execute(id, nil); err == nil {
+		t.Error("a query that is gone was executed")
+	}
 }
 
+// What was there when a snapshot was saved is there again once it is restored, on every server; what came since is not.
 func TestSnapshot(t *testing.T) {
-	r, _, err := server(t).Snapshot().Save(nil)
+	key := name(t, "k")
+	_, err := server(t).KV().Put(&api.KVPair{Key: key, Value: []byte("then"), Flags: 7}, nil)
+	check(t, err)
+	r, meta, err := server(t).Snapshot().Save(nil)
 	check(t, err)
 	defer r.Close()
-	n, err := io.Copy(io.Discard, r)
-	if err != nil || n == 0 {
-		t.Errorf("%d bytes, %v", n, err)
+	saved, err := io.ReadAll(r)
+	if err != nil || len(saved) == 0 || meta.LastIndex == 0 {
+		t.Fatalf("%d bytes, %+v, %v", len(saved), meta, err)
+	}
+	_, err = server(t).KV().Put(&api.KVPair{Key: key, Value: []byte("since")}, nil)
+	check(t, err)
+	_, err = server(t).KV().Put(&api.KVPair{Key: key + "-since", Value: []byte("since")}, nil)
+	check(t, err)
+	broken := bytes.Clone(saved)
+	broken[len(broken)/2] ^= 1
+	if err := server(t).Snapshot().Restore(nil, bytes.NewReader(broken)); err == nil {
+		t.Error("a snapshot of which a bit is wrong was restored")
+	}
+	check(t, server(t).Snapshot().Restore(nil, bytes.NewReader(saved)))
+	for range 3 {
+		eventually(t, "what was there then", func() error {
+			c := server(t)
+			then, _, err := c.KV().Get(key, nil)
+			if err != nil || then == nil || string(then.Value) != "then" || then.Flags != 7 {
+				return fmt.Errorf("%+v, %v", then, err)
+			}
+			since, _, err := c.KV().Get(key+"-since", nil)
+			if err != nil || since != nil {
+				return fmt.Errorf("what came since: %+v, %v", since, err)
+			}
+			return nil
+		})
+	}
+}
+
+// Every server is at coordinates, all of them none.
+func TestCoordinates(t *testing.T) {
+	dcs, err := server(t).Coordinate().Datacenters()
+	check(t, err)
+	nodes, _, err := server(t).Coordinate().Nodes(nil)
+	if err != nil || len(nodes) != 0 {
+		t.Errorf("of the nodes: %v (datacenters %v), %v", nodes, dcs, err)
 	}
 }
 

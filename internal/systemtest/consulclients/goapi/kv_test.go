@@ -122,3 +122,116 @@ func TestTxn(t *testing.T) {
 		t.Errorf("the service: %v, %v", found, err)
 	}
 }
+
+// A session's lock is on the key, as a number of its own for each time that it was taken.
+func TestKVAcquire(t *testing.T) {
+	c, key := server(t), name(t, "k")
+	one, _, err := c.Session().CreateNoChecks(&api.SessionEntry{Name: "one"}, nil)
+	check(t, err)
+	two, _, err := c.Session().CreateNoChecks(&api.SessionEntry{Name: "two"}, nil)
+	check(t, err)
+	acquire := func(session string, want bool) {
+		t.Helper()
+		ok, _, err := server(t).KV().Acquire(&api.KVPair{Key: key, Value: []byte(session), Session: session, Flags: 3}, nil)
+		check(t, err)
+		equal(t, "acquire", ok, want)
+	}
+	acquire(one, true)
+	acquire(one, true)
+	acquire(two, false)
+	ok, _, err := server(t).KV().Release(&api.KVPair{Key: key, Session: two}, nil)
+	check(t, err)
+	equal(t, "released by another", ok, false)
+	ok, _, err = server(t).KV().Release(&api.KVPair{Key: key, Session: one}, nil)
+	check(t, err)
+	equal(t, "released", ok, true)
+	acquire(two, true)
+	kv, _, err := server(t).KV().Get(key, nil)
+	if err != nil || kv.Session != two || kv.LockIndex != 2 || kv.Flags != 3 {
+		t.Errorf("%+v, %v", kv, err)
+	}
+	sessions, _, err := server(t).Session().List(nil)
+	check(t, err)
+	there := 0
+	for _, s := range sessions {
+		if s.ID == one || s.ID == two {
+			there++
+		}
+	}
+	equal(t, "sessions listed", there, 2)
+	for _, id := range []string{one, two} {
+		_, err := server(t).Session().Destroy(id, nil)
+		check(t, err)
+	}
+	if _, _, err := server(t).KV().Acquire(&api.KVPair{Key: key, Session: one}, nil); err == nil {
+		t.Error("a session that has ended took a lock")
+	}
+}
+
+// The verbs of transactions that TestTxn has not: of locks, of prefixes, and those that delete.
+func TestTxnVerbs(t *testing.T) {
+	c, p := server(t), name(t, "")
+	session, _, err := c.Session().CreateNoChecks(&api.SessionEntry{}, nil)
+	check(t, err)
+	do := func(what string, want bool, ops ...*api.TxnOp) *api.TxnResponse {
+		t.Helper()
+		ok, res, _, err := server(t).Txn().Txn(ops, nil)
+		if err != nil || ok != want {
+			t.Fatalf("%s: %v, %v; %+v", what, ok, err, res)
+		}
+		return res
+	}
+	kv := func(verb api.KVOp, key string, adjust ...func(*api.KVTxnOp)) *api.TxnOp {
+		op := &api.KVTxnOp{Verb: verb, Key: p + key, Value: []byte(verb)}
+		for _, f := range adjust {
+			f(op)
+		}
+		return &api.TxnOp{KV: op}
+	}
+	held := func(op *api.KVTxnOp) { op.Session = session }
+	do("lock", true, kv(api.KVLock, "a", held), kv(api.KVCheckSession, "a", held), kv(api.KVSet, "b"))
+	res := do("read", true, kv(api.KVGetTree, ""), kv(api.KVGetOrEmpty, "none"))
+	if len(res.Results) != 3 || res.Results[0].KV.Session != session || string(res.Results[1].KV.Value) != "set" || res.Results[2].KV.Value != nil {
+		t.Errorf("read: %+v", res.Results)
+	}
+	index := res.Results[1].KV.ModifyIndex
+	at := func(n uint64) func(*api.KVTxnOp) { return func(op *api.KVTxnOp) { op.Index = n } }
+	do("check-index", true, kv(api.KVCheckIndex, "b", at(index)))
+	do("check-index of before", false, kv(api.KVCheckIndex, "b", at(index-1)))
+	do("delete-cas of before", false, kv(api.KVDeleteCAS, "b", at(index-1)))
+	do("unlock, delete-cas", true, kv(api.KVUnlock, "a", held), kv(api.KVDeleteCAS, "b", at(index)))
+	do("check-session", false, kv(api.KVCheckSession, "a", held))
+	do("delete", true, kv(api.KVDelete, "a"))
+	do("delete-tree", true, kv(api.KVSet, "c"), kv(api.KVDeleteTree, ""), kv(api.KVCheckNotExists, "c"))
+
+	node := api.Node{Node: p + "node", Address: "10.9.9.8"}
+	svc := api.AgentService{ID: "s", Service: p + "svc", Port: 80}
+	health := api.HealthCheck{Node: node.Node, CheckID: "c", Name: "c", ServiceID: "s", Status: api.HealthPassing}
+	res = do("set", true,
+		&api.TxnOp{Node: &api.NodeTxnOp{Verb: api.NodeSet, Node: node}},
+		&api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceSet, Node: node.Node, Service: svc}},
+		&api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckSet, Check: health}})
+	if len(res.Results) != 3 || res.Results[0].Node == nil || res.Results[1].Service == nil || res.Results[2].Check == nil {
+		t.Fatalf("set: %+v", res.Results)
+	}
+	svc.ModifyIndex, svc.Port, health.ModifyIndex = res.Results[1].Service.ModifyIndex, 81, res.Results[2].Check.ModifyIndex
+	stale := health
+	stale.ModifyIndex--
+	do("cas, of which one is of before", false,
+		&api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceCAS, Node: node.Node, Service: svc}},
+		&api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckDeleteCAS, Check: stale}})
+	do("cas", true,
+		&api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceCAS, Node: node.Node, Service: svc}},
+		&api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckDeleteCAS, Check: health}})
+	res = do("get", true,
+		&api.TxnOp{Node: &api.NodeTxnOp{Verb: api.NodeGet, Node: node}},
+		&api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceGet, Node: node.Node, Service: svc}})
+	if len(res.Results) != 2 || res.Results[0].Node.Address != node.Address || res.Results[1].Service.Port != 81 {
+		t.Errorf("get: %+v", res.Results)
+	}
+	do("delete", true, &api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceDelete, Node: node.Node, Service: svc}},
+		&api.TxnOp{Node: &api.NodeTxnOp{Verb: api.NodeDelete, Node: node}})
+	do("get what is gone", false, &api.TxnOp{Node: &api.NodeTxnOp{Verb: api.NodeGet, Node: node}})
+	_, err = c.Session().Destroy(session, nil)
+	check(t, err)
+}

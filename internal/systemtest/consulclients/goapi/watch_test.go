@@ -1,6 +1,7 @@
 package consulapi
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -63,6 +64,28 @@ func TestWatchPlans(t *testing.T) {
 					}
 				}
 				return false
+			},
+		},
+		"nodes": {
+			map[string]any{"type": "nodes"},
+			func(c *api.Client) error {
+				_, err := c.Catalog().Register(&api.CatalogRegistration{Node: svc + "4", Address: "10.6.6.9"}, nil)
+				return err
+			},
+			func(v any) bool {
+				all, ok := v.([]*api.Node)
+				return ok && slices.ContainsFunc(all, func(n *api.Node) bool { return n.Node == svc+"4" })
+			},
+		},
+		"event": {
+			map[string]any{"type": "event", "name": svc},
+			func(c *api.Client) error {
+				_, _, err := c.Event().Fire(&api.UserEvent{Name: svc, Payload: []byte("p")}, nil)
+				return err
+			},
+			func(v any) bool {
+				all, ok := v.([]*api.UserEvent)
+				return ok && len(all) == 1 && string(all[0].Payload) == "p"
 			},
 		},
 	} {

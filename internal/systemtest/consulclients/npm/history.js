@@ -62,8 +62,63 @@ async function services() {
   assert.ok((await agent.agent.self()).Config.NodeName);
 }
 
+async function eventually(holds) {
+  for (let i = 0; i < 200; i++) {
+    if (await holds()) return;
+    await new Promise((r) => setTimeout(r, 50));
+  }
+  throw new Error("it never came: " + holds);
+}
+
+async function checks() {
+  const { agent } = server();
+  await agent.service.register({ name: "npm-api", port: 80 });
+  await agent.check.register({ name: "npm-disk", id: "npm-disk", serviceid: "npm-api", ttl: "30s" });
+  for (const [tell, status] of [["warn", "warning"], ["fail", "critical"], ["pass", "passing"]]) {
+    await agent.check[tell]("npm-disk");
+    assert.equal((await agent.check.list())["npm-disk"].Status, status);
+    await eventually(async () => (await server().health.checks("npm-api")).map((c) => c.Status).join() === status);
+  }
+  assert.ok((await server().health.state("passing")).some((c) => c.CheckID === "npm-disk"));
+  const node = (await agent.self()).Config.NodeName;
+  assert.ok((await server().health.node(node)).some((c) => c.CheckID === "serfHealth"));
+  assert.ok((await server().catalog.node.list()).some((n) => n.Node === node));
+  assert.ok((await server().catalog.node.services(node)).Services["npm-api"]);
+  await agent.service.maintenance({ id: "npm-api", enable: true, reason: "a new disk" });
+  await eventually(async () => (await server().health.service({ service: "npm-api", passing: true })).length === 0);
+  await agent.service.maintenance({ id: "npm-api", enable: false });
+  await agent.check.deregister("npm-disk");
+  await agent.service.deregister("npm-api");
+}
+
+async function events() {
+  const { ID } = await server().event.fire("npm-deploy", "v1");
+  await eventually(async () => (await server().event.list("npm-deploy")).some((e) => e.ID === ID && e.Payload === "v1"));
+}
+
+async function queries() {
+  await server().catalog.register({ node: "npm-q", address: "10.3.3.5", service: { service: "npm-queried", port: 2 } });
+  const { ID } = await server().query.create({ name: "npm-query", service: { service: "npm-queried" } });
+  assert.deepEqual((await server().query.execute("npm-query")).Nodes.map((n) => n.Service.Port), [2]);
+  await server().query.update({ query: ID, name: "npm-query-2", service: { service: "npm-queried" } });
+  assert.equal((await server().query.get(ID)).Name, "npm-query-2");
+  assert.ok((await server().query.list()).some((q) => q.ID === ID));
+  await server().query.destroy(ID);
+  await server().catalog.deregister({ node: "npm-q" });
+}
+
+async function transactions() {
+  const Value = Buffer.from("1").toString("base64");
+  const got = await server().transaction.create([
+    { KV: { Verb: "set", Key: "npm/t", Value } },
+    { KV: { Verb: "get", Key: "npm/t" } },
+  ]);
+  assert.equal(got.Results.at(-1).KV.Value, Value);
+  await server().kv.del("npm/t");
+}
+
 (async () => {
-  for (const part of [keys, sessions, services]) {
+  for (const part of [keys, sessions, services, checks, events, queries, transactions]) {
     await part();
     console.log(part.name);
   }
