@@ -179,17 +179,18 @@ func TestLocksFollowTheModel(t *testing.T) {
 		}
 	})
 	for range 10 { // the histories that are short of a step find little
-	rapid.Check(t, func(r *rapid.T) {
-		behaviors := rapid.SliceOfN(rapid.SampledFrom([]Behavior{Release, Delete}), 3, 3).Draw(r, "behaviors")
-		// Half a second beside what is waited: nothing happens in the moment in which a delay ends.
-		delays := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{0, 2500 * time.Millisecond, 15500 * time.Millisecond}), 3, 3).Draw(r, "lock delays")
-		steps := rapid.SliceOfN(one, 1, 30).Draw(r, "steps")
-		var err error
-		inBubble(t, func(_ *testing.T, b *bench) { err = follow(b, behaviors, delays, steps) })
-		if err != nil {
-			r.Fatal(err)
-		}
-	})	}
+		rapid.Check(t, func(r *rapid.T) {
+			behaviors := rapid.SliceOfN(rapid.SampledFrom([]Behavior{Release, Delete}), 3, 3).Draw(r, "behaviors")
+			// Half a second beside what is waited: nothing happens in the moment in which a delay ends.
+			delays := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{0, 2500 * time.Millisecond, 15500 * time.Millisecond}), 3, 3).Draw(r, "lock delays")
+			steps := rapid.SliceOfN(one, 1, 30).Draw(r, "steps")
+			var err error
+			inBubble(t, func(_ *testing.T, b *bench) { err = follow(b, behaviors, delays, steps) })
+			if err != nil {
+				r.Fatal(err)
+			}
+		})
+	}
 }
 
 func follow(b *bench, behaviors []Behavior, delays []time.Duration, steps []step) error {
