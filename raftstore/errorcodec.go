@@ -61,6 +61,8 @@ var sentinelNumbers = [...]struct {
 	{34, registry.ErrQuorum},
 	{35, registry.ErrVoter},
 	{36, registry.ErrNotInSync},
+
+	{37, registry.ErrNotAdvertised},
 }
 
 // The fields of an encoded error. A field that is not known is passed over.

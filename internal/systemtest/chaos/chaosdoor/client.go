@@ -190,13 +190,13 @@ func (c *Client) Lease(ctx context.Context, id registry.LeaseID, keys bool) (reg
 	return resp.Lease, readOnly(err)
 }
 
-// lease returns an empty answer with an error.
+// lease returns an empty answer where none came.
 func (c *Client) lease(ctx context.Context, call leaseCall) (*response, error) {
 	resp, err := c.call(ctx, &request{Lease: &call})
-	if err != nil {
-		return new(response), err
+	if resp == nil {
+		resp = new(response)
 	}
-	return resp, nil
+	return resp, err
 }
 
 // ListLeases implements registry.Leases.

@@ -88,7 +88,7 @@ func TestErrorsKeepWhatTheyAre(t *testing.T) {
 // notOfStores are sentinels that no call of this door can return.
 var notOfStores = map[string]bool{
 	"ErrDataDirLocked": true, "ErrDataDirOwner": true,
-	"ErrServiceNotFound": true, "ErrCheckNotFound": true, "ErrNodeNotFound": true, "ErrNodeTaken": true, "ErrDuplicateService": true,
+	"ErrServiceNotFound": true, "ErrCheckNotFound": true, "ErrNodeNotFound": true, "ErrNodeTaken": true, "ErrNotAdvertised": true, "ErrDuplicateService": true,
 	"ErrNotTTLCheck": true, "ErrInvalidDefinition": true, "ErrExecDisabled": true,
 }
 
