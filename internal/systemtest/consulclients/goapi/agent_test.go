@@ -3,7 +3,6 @@ package consulapi
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,15 +17,20 @@ func TestAgentCheck(t *testing.T) {
 	check(t, c.Agent().CheckRegister(&api.AgentCheckRegistration{
 		ID: id, Name: "disk space", ServiceID: svc, Notes: "in percent", AgentServiceCheck: api.AgentServiceCheck{TTL: "30s", Status: api.HealthPassing},
 	}))
-	for status, tell := range map[string]func() error{
-		api.HealthWarning:  func() error { return c.Agent().WarnTTL(id, "90%") },
-		api.HealthCritical: func() error { return c.Agent().FailTTL(id, "100%") },
-		api.HealthPassing:  func() error { return c.Agent().PassTTL(id, "10%") },
+	for _, told := range []struct {
+		status string
+		tell   func(id, note string) error
+		note   string
+	}{
+		{api.HealthWarning, c.Agent().WarnTTL, "90%"},
+		{api.HealthCritical, c.Agent().FailTTL, "100%"},
+		{api.HealthPassing, c.Agent().PassTTL, "10%"},
 	} {
-		check(t, tell())
+		status := told.status
+		check(t, told.tell(id, told.note))
 		mine, err := c.Agent().Checks()
 		check(t, err)
-		if got := mine[id]; got == nil || got.Status != status || got.ServiceID != svc || got.Notes != "in percent" || !strings.HasSuffix(got.Output, "%") {
+		if got := mine[id]; got == nil || got.Status != status || got.ServiceID != svc || got.Notes != "in percent" || got.Output != told.note {
 			t.Errorf("%s: %+v", status, got)
 		}
 		aggregate, infos, err := c.Agent().AgentHealthServiceByName(svc)
