@@ -14,6 +14,10 @@ type WatchRequest struct {
 	// SkipPuts and SkipDeletes leave out events of that type.
 	SkipPuts    bool
 	SkipDeletes bool
+	// WithEmpty delivers the commits, too, that have no events at all, whatever the range,
+	// unless that can hold no key: for one who counts revisions. A transaction that
+	// undoes all that it did makes such a commit.
+	WithEmpty bool
 	// Buffer is how many commits may wait undelivered before the watcher has
 	// to be caught up from history; 0 takes the store's default.
 	Buffer int
@@ -27,7 +31,7 @@ type WatchRequest struct {
 
 // Watcher delivers commits, each once, in order of revision, none left out.
 // Events outside its range are not in what it delivers; a commit with none
-// inside is not delivered at all.
+// inside is not delivered at all (but see WatchRequest.WithEmpty).
 //
 // Next must not be called by two goroutines at once. Close may be called by
 // any, any number of times, and ends a Next under way with ErrWatchClosed.

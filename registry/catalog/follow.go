@@ -95,10 +95,7 @@ func (f *follower) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := f.s.Watch(ctx, registry.WatchRequest{
-		Space: registry.SpaceCatalog, KeyRange: registry.All(),
-		StartRevision: f.c.Index().Revision() + 1,
-	})
+	w, err := f.watch(ctx, f.c.Index().Revision()+1)
 	if err != nil {
 		f.note(err)
 		return err
@@ -217,9 +214,10 @@ func (f *follower) replay(ctx context.Context) (*builder, error) {
 	return b, nil
 }
 
+// watch follows every revision, those without events too: a reader may have been told of any.
 func (f *follower) watch(ctx context.Context, from int64) (registry.Watcher, error) {
 	return f.s.Watch(ctx, registry.WatchRequest{
-		Space: registry.SpaceCatalog, KeyRange: registry.All(), StartRevision: from,
+		Space: registry.SpaceCatalog, KeyRange: registry.All(), StartRevision: from, WithEmpty: true,
 	})
 }
 

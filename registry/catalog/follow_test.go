@@ -399,3 +399,20 @@ func TestFollowCountsMalformed(t *testing.T) {
 		t.Errorf("%d malformed, want 1", got)
 	}
 }
+
+// Whoever writes waits for the catalog to contain the revision, also of a transaction whose
+// writes cancel out; and so does a server that starts.
+func TestFollowRevisionsWithoutEvents(t *testing.T) {
+	s := storetest.NewMemory(t)
+	nothing := append([]registry.Op{node("n")}, DeleteNode("n")...)
+	boots := write(t, s, nothing...)
+	c := follow(t, s)
+	at(t, c, boots)
+	if x := at(t, c, write(t, s, nothing...)); x.Size() != (Size{}) {
+		t.Errorf("there is %+v", x.Size())
+	}
+	raised := c.Index().TopicRevision(NodesTopic)
+	if last := write(t, s, nothing...); at(t, c, last).TopicRevision(NodesTopic) != raised {
+		t.Error("a commit without events raised a topic")
+	}
+}

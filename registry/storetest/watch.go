@@ -161,6 +161,18 @@ var watchCases = []testCase{
 			s.equal(tt.what, strings.Join(got, " "), tt.want)
 		}
 	}},
+	{"a transaction that undoes itself has none, and a revision", func(s *subject) {
+		counts := s.watch(registry.WatchRequest{KeyRange: registry.One("c"), WithEmpty: true})
+		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
+		s.put("a", "1")
+		res := s.do(putOp("b", "1"), deleteOp("b"))
+		s.equal("its revision", res.Revisions[registry.SpaceKV], int64(3))
+		s.put("c", "1")
+		s.sees(w, "2:a=1 4:c=1")
+		s.sees(counts, "3: 4:c=1")
+		s.sees(s.watch(registry.WatchRequest{KeyRange: registry.One("c"), WithEmpty: true, StartRevision: 1}), "3: 4:c=1")
+		s.sees(s.watch(registry.WatchRequest{KeyRange: registry.All(), StartRevision: 1}), "2:a=1 4:c=1")
+	}},
 	{"a failed transaction has none", func(s *subject) {
 		w := s.watch(registry.WatchRequest{KeyRange: registry.All()})
 		s.fails(registry.ErrLeaseNotFound, putOp("a", "1"), op(registry.PutRequest{Key: "b", Lease: 1}))

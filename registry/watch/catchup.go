@@ -17,12 +17,7 @@ func (w *watcher) catchUp() ([]registry.Commit, error) {
 		bytes := 0
 		last := to
 		err := v.Commits(w.space, from, to, func(c registry.Commit) bool {
-			lo, hi := span(c.Events, w.keys)
-			if lo == hi {
-				return true
-			}
-			found := c
-			wanted := w.filter.narrow(&found, lo, hi)
+			wanted := w.wanted(&c)
 			if wanted == nil {
 				return true
 			}
@@ -51,6 +46,20 @@ func (w *watcher) catchUp() ([]registry.Commit, error) {
 	}
 	w.join()
 	return commits, nil
+}
+
+// wanted is what the watcher wants of a commit, nil if nothing.
+func (w *watcher) wanted(c *registry.Commit) *registry.Commit {
+	lo, hi := span(c.Events, w.keys)
+	switch {
+	case lo < hi:
+		found := *c // for who wants nothing of it, c stays where it is
+		return w.filter.narrow(&found, lo, hi)
+	case w.empties && len(c.Events) == 0:
+		found := *c
+		return &found
+	}
+	return nil
 }
 
 // join puts the watcher back into the hub's flow if it has read all that the hub has

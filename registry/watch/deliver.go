@@ -74,6 +74,13 @@ func (h *Hub) fanOut(space registry.Space, c *registry.Commit, epoch int64) bool
 		return false
 	}
 	x := &h.spaces[space]
+	if len(c.Events) == 0 && len(x.empties) > 0 {
+		shared := new(registry.Commit)
+		*shared = *c
+		for w := range x.empties {
+			h.deliverTo(w, shared, 0)
+		}
+	}
 	if touched := x.match(c.Events); len(touched) > 0 {
 		// A copy that may outlive the call: buffers point to it.
 		shared := new(registry.Commit)
@@ -95,9 +102,13 @@ func (h *Hub) fanOutGroup(g *group, c *registry.Commit) {
 	}
 	size := sizeOf(c)
 	for _, w := range g.watchers {
-		if !w.deliver(c, size) {
-			h.leftBehind.Add(1)
-		}
+		h.deliverTo(w, c, size)
+	}
+}
+
+func (h *Hub) deliverTo(w *watcher, c *registry.Commit, size int) {
+	if !w.deliver(c, size) {
+		h.leftBehind.Add(1)
 	}
 }
 

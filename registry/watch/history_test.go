@@ -118,7 +118,7 @@ func (l *log) expected(r registry.WatchRequest, start int64) []registry.Commit {
 				seen.Events = append(seen.Events, e)
 			}
 		}
-		if len(seen.Events) > 0 {
+		if len(seen.Events) > 0 || r.WithEmpty && len(c.Events) == 0 && !r.Empty() {
 			want = append(want, seen)
 		}
 	}

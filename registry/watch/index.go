@@ -7,6 +7,8 @@ type index struct {
 	// ones are the watched single keys: a lookup each, however many there are.
 	ones   map[string]*spot
 	ranges ranges
+	// empties are the watchers that want commits without events.
+	empties map[*watcher]struct{}
 	// watchers is how many are in the index.
 	watchers int
 	// touched is scratch of match.
@@ -49,6 +51,12 @@ func (x *index) add(w *watcher) {
 	w.spot, w.place = at, len(g.watchers)
 	g.watchers = append(g.watchers, w)
 	x.watchers++
+	if w.empties {
+		if x.empties == nil {
+			x.empties = make(map[*watcher]struct{})
+		}
+		x.empties[w] = struct{}{}
+	}
 }
 
 // remove takes w out, if it is there.
@@ -65,6 +73,7 @@ func (x *index) remove(w *watcher) {
 	g.watchers[last] = nil
 	g.watchers = g.watchers[:last]
 	x.watchers--
+	delete(x.empties, w)
 	if !at.empty() {
 		return
 	}

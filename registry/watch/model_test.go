@@ -139,6 +139,7 @@ func TestWatchersSeeTheHistory(t *testing.T) {
 					KeyRange:    genRange.Draw(t, "range"),
 					SkipPuts:    rapid.Bool().Draw(t, "skip puts"),
 					SkipDeletes: rapid.Bool().Draw(t, "skip deletes"),
+					WithEmpty:   rapid.Bool().Draw(t, "with empty"),
 				}
 				if rapid.Bool().Draw(t, "from a revision") {
 					r.StartRevision = rapid.Int64Range(max(1, published.Compacted(r.Space)), published.Revision(r.Space)+2).Draw(t, "start")

@@ -37,6 +37,7 @@ func (h *Hub) Watch(ctx context.Context, r registry.WatchRequest) (registry.Watc
 		space:   r.Space,
 		keys:    r.KeyRange,
 		filter:  filterOf(&r),
+		empties: r.WithEmpty && !r.Empty(),
 		limit:   limit,
 		started: v.Revision(r.Space),
 		ready:   make(chan struct{}, 1),

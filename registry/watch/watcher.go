@@ -16,6 +16,7 @@ type watcher struct {
 	space   registry.Space
 	keys    registry.KeyRange
 	filter  filter
+	empties bool  // it wants commits without events
 	limit   int   // commits in buf
 	started int64 // the space's revision at registration
 	ready   chan struct{}
