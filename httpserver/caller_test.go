@@ -125,3 +125,21 @@ func TestAdvertisementUnderANameThatIsTaken(t *testing.T) {
 		t.Errorf("%d %q %s", a.status, code, a.body)
 	}
 }
+
+// What a transaction cannot register since a node's name is taken is told as what else fails in it.
+func TestTxnUnderANameThatIsTaken(t *testing.T) {
+	h := open(t)
+	h.ok("PUT", "/v1/catalog/register", `{"Node":"web-1","Address":"a"}`)
+	h.door.surface.store = takenStore{h.store}
+	const node, service = `{"Node":{"Verb":"set","Node":{"Node":"web-1","Address":"b"}}}`, `{"Service":{"Verb":"cas","Node":"web-1","Service":{"Service":"web"}}}`
+	for body, at := range map[string]int{
+		`[{"KV":{"Verb":"set","Key":"k"}},` + node + `,` + service + `]`:    1,
+		`[{"Node":{"Verb":"get","Node":{"Node":"web-1"}}},` + service + `]`: 1,
+		`[{"Check":{"Verb":"set","Check":{"Node":"web-1","Name":"c"}}}]`:    0,
+	} {
+		want := fmt.Sprintf(`{"Results":null,"Errors":[{"OpIndex":%d,"What":"node name is taken: by ID 1"}]}`, at)
+		if a := h.do("PUT", "/v1/txn", body); a.status != http.StatusConflict || a.body != want {
+			t.Errorf("%s: %d %s\nwant %s", body, a.status, a.body, want)
+		}
+	}
+}

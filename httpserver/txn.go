@@ -3,6 +3,7 @@ package httpserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -70,6 +71,9 @@ func (s *surface) txn(q *request) error {
 				compares = nil
 			}
 			done, err = s.store.Txn(ctx, registry.Txn{Compare: compares, Then: t.ops})
+			if errors.Is(err, registry.ErrNodeTaken) && t.taken(ops, err) {
+				return t.refuse(q)
+			}
 			if err != nil {
 				return err
 			}
@@ -96,6 +100,27 @@ func (t *txnState) refuse(q *request) error {
 		Results []any
 		Errors  []txnError
 	}{nil, t.errors})
+}
+
+// taken notes that the store refused a node's name: of the operations those that register
+// a node have failed, or, if there are none, those that register something on one. Which node
+// it is of several, the error says. It returns false if no operation registers anything.
+func (t *txnState) taken(ops []txnOp, err error) bool {
+	registers := func(verb string) bool { return verb == "set" || verb == "cas" }
+	for i := range ops {
+		if op := ops[i].Node; op != nil && registers(op.Verb) {
+			t.errors = append(t.errors, txnError{i, err.Error()})
+		}
+	}
+	if len(t.errors) > 0 {
+		return true
+	}
+	for i := range ops {
+		if s, c := ops[i].Service, ops[i].Check; s != nil && registers(s.Verb) || c != nil && registers(c.Verb) {
+			t.errors = append(t.errors, txnError{i, err.Error()})
+		}
+	}
+	return len(t.errors) > 0
 }
 
 // answer answers with the results. Where nothing was to be written it says how fresh they
