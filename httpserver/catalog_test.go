@@ -300,3 +300,19 @@ func TestAdvertise(t *testing.T) {
 		{"PUT", "/v1/catalog/advertise", `{"Lease":"0"}`, 400, "*"},
 	})
 }
+
+// A name with a NUL is nobody's, and what is deregistered under it takes nothing of others with it.
+func TestDeregisterUnderANameThatNothingHas(t *testing.T) {
+	h := open(t)
+	h.ok("PUT", "/v1/catalog/register", `{"Node":"a","Address":"x","Service":{"Service":"b"},"Check":{"CheckID":"c","ServiceID":"b"}}`)
+	var before, after []api.HealthCheck
+	h.get("/v1/health/node/a", &before)
+	for _, body := range []string{`{"Node":"a\u0000b"}`, `{"Node":"a","ServiceID":"b\u0000c"}`, `{"Node":"a\u0000b","CheckID":"c"}`} {
+		h.ok("PUT", "/v1/catalog/deregister", body)
+	}
+	h.ok("PUT", "/v1/txn", `[{"Node":{"Verb":"delete","Node":{"Node":"a\u0000b"}}},{"Check":{"Verb":"delete","Check":{"Node":"a\u0000b","CheckID":"c"}}}]`)
+	h.get("/v1/health/node/a", &after)
+	if len(before) != 1 || !reflect.DeepEqual(before, after) {
+		t.Errorf("there were %+v, and there are %+v", before, after)
+	}
+}

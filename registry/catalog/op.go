@@ -1,6 +1,11 @@
 package catalog
 
-import "herald/registry"
+import (
+	"slices"
+	"strings"
+
+	"herald/registry"
+)
 
 // PutNode is the operation that registers a node. Like all puts here it is
 // IfChanged: one that changes nothing writes nothing and wakes nobody. The
@@ -24,7 +29,14 @@ func PutCheck(c registry.Check, lease registry.LeaseID) registry.Op {
 
 // DeleteNode are the operations that remove a node, its instances and all of
 // their checks.
+//
+// No name has a NUL in it. Keys are made with one, so that the ranges of a name that has
+// would be those of other things; nothing is registered under it, and there are no
+// operations. So it is with DeleteInstance and DeleteCheck.
 func DeleteNode(name string) []registry.Op {
+	if impossible(name) {
+		return nil
+	}
 	var ops []registry.Op
 	for _, r := range RangesOfNode(name) {
 		ops = append(ops, del(r))
@@ -34,6 +46,9 @@ func DeleteNode(name string) []registry.Op {
 
 // DeleteInstance are the operations that remove an instance and its checks.
 func DeleteInstance(node, id string) []registry.Op {
+	if impossible(node, id) {
+		return nil
+	}
 	return []registry.Op{
 		del(registry.One(InstanceKey(node, id))),
 		del(registry.Prefix(CheckKey(node, id, ""))),
@@ -42,7 +57,15 @@ func DeleteInstance(node, id string) []registry.Op {
 
 // DeleteCheck are the operations that remove a check.
 func DeleteCheck(node, serviceID, checkID string) []registry.Op {
+	if impossible(node, serviceID, checkID) {
+		return nil
+	}
 	return []registry.Op{del(registry.One(CheckKey(node, serviceID, checkID)))}
+}
+
+// impossible says that nothing can have one of the names.
+func impossible(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, separator) })
 }
 
 func put(key string, value []byte, lease registry.LeaseID) registry.Op {
