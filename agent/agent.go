@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,10 +63,11 @@ func New(cfg Config, up Upstream, kinds map[string]registry.NewChecker, log *slo
 	}
 	a := &Agent{
 		cfg: cfg, up: up, kinds: kinds, log: log,
-		state: newState(),
+		state: newState(cfg.Node),
 		edit:  make(chan struct{}, 1),
 		dirty: make(chan struct{}, 1), held: make(chan struct{}, 1), lost: make(chan registry.LeaseID, 1),
 	}
+	a.state.tell = a.tellChange
 	a.link.log = log
 	a.saver.wake = make(chan struct{}, 1)
 	if cfg.DataDir != "" {
@@ -169,6 +172,7 @@ func (a *Agent) load() error {
 	if err := a.restoreTTL(now); err != nil {
 		return err
 	}
+	a.state.followLocked(now, slices.Collect(maps.Keys(a.state.aliases))...)
 	a.resume, err = a.disk.keptLease(a.cfg.Node.Name, a.cfg.LeaseTTL)
 	return err
 }

@@ -33,6 +33,12 @@ func (a *Agent) startLocked(c *healthCheck) {
 	switch {
 	case def.Kind == check.TTL:
 		loop = func(ctx context.Context) { a.runTTL(ctx, &def, r) }
+	case def.Kind == check.Alias:
+		service, node := check.Aliased(&def)
+		if a.state.isLocal(node) {
+			return // followed where the others change
+		}
+		loop = func(ctx context.Context) { a.followRemote(ctx, &def, r, node, service) }
 	case checker != nil:
 		loop = func(ctx context.Context) { a.runChecker(ctx, &def, r, checker) }
 	default:
@@ -107,12 +113,8 @@ func (a *Agent) noteResult(def *registry.CheckDefinition, r *run, found registry
 	if r.ended {
 		return
 	}
-	before := r.status
 	if s.setLocked(def, r, r.tally.next(def, r.status, found), output, time.Now()) {
 		a.wakeAdvertise()
-	}
-	if r.status != before {
-		a.tellChange(def, before, r.status, output)
 	}
 }
 

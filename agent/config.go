@@ -66,6 +66,8 @@ const (
 	heldEvery   = 5 * time.Second
 	heldSoonest = 250 * time.Millisecond
 	heldTimeout = 5 * time.Second
+	// aliasWait is how long one question for another node waits for it to change.
+	aliasWait = 5 * time.Minute
 	// outputEvery is how often a change of output alone is advertised.
 	outputEvery = 5 * time.Minute
 	// loggedOutput is how much of a check's output the log gets, in bytes.

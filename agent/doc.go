@@ -34,6 +34,10 @@
 // is sent at once; a change of output alone is sent with the check's next change, or
 // after five minutes. A ttl check that is not reported in time becomes critical.
 //
+// An alias check stands as the checks of a service, or of a node, that it names (alias.go). Of this agent
+// it changes with them, under the same lock; of another node a goroutine asks the Upstream, which
+// answers when that node's records change.
+//
 // # What is advertised
 //
 // The state remembers which of its records have changed (pending.go), and those alone are
@@ -77,7 +81,7 @@
 //	followLeases   withdraws services whose lease has ended
 //	reap           withdraws services whose check has been critical too long
 //	save           writes the states of ttl checks and the lease's id to disk
-//	one per check  runs it, or its ttl; ends with the check
+//	one per check  runs it, or its ttl, or follows another node for it; ends with the check
 //
 // New, and every other method, start none.
 package agent

@@ -347,8 +347,17 @@ func newRun(d registry.CheckDefinition) *run {
 // returns the runs that are new, and ends those that are no longer wanted.
 func (s *state) commitLocked(d *draft, now time.Time) (started []*healthCheck) {
 	s.touchLocked(d)
+	changed := slices.Collect(maps.Keys(d.services)) // whose checks may stand otherwise than before
 	for id, next := range d.checks {
 		old := s.checks[id]
+		for _, c := range []*healthCheck{old, next} {
+			if c != nil {
+				changed = append(changed, c.def.ServiceID)
+				if target, local := s.aliased(c); local {
+					changed = append(changed, target)
+				}
+			}
+		}
 		s.putLocked(id, next)
 		if old != nil && (next == nil || next.run != old.run) {
 			old.run.ended = true
@@ -384,11 +393,15 @@ func (s *state) commitLocked(d *draft, now time.Time) (started []*healthCheck) {
 	}
 	s.generation++
 	s.defined = s.generation
+	if len(s.aliases) > 0 {
+		s.followLocked(now, changed...)
+	}
 	return started
 }
 
 // putLocked makes next the check of that id, or removes it if next is nil.
 func (s *state) putLocked(id string, next *healthCheck) {
+	s.indexAliasLocked(s.checks[id], next)
 	if old := s.checks[id]; old != nil && (next == nil || next.def.ServiceID != old.def.ServiceID) {
 		of := s.checksOf[old.def.ServiceID]
 		if i, found := slices.BinarySearch(of, id); found {

@@ -23,6 +23,7 @@ type fakeUpstream struct {
 	calls    []call
 	advFault func(ctx context.Context) error // runs before an advertise; nil is none
 	fault    func(ctx context.Context) error // the same for calls about leases
+	nodes    nodesFake
 }
 
 type fakeLease struct {
@@ -183,6 +184,56 @@ func (f *fakeUpstream) Advertise(ctx context.Context, lease registry.LeaseID, wa
 		f.records = next
 		return lease, wrote, nil
 	})
+}
+
+// nodesFake are other nodes of the catalog. What NodeAfter returns is the test's.
+type nodesFake struct {
+	records map[string]catalog.NodeRecords
+	index   uint64
+	changed chan struct{} // closed when index rises; nil before anybody waits
+	fault   error
+}
+
+// setNode makes a node's records what the catalog has of it.
+func (f *fakeUpstream) setNode(name string, records catalog.NodeRecords, fault error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := &f.nodes
+	if n.records == nil {
+		n.records = map[string]catalog.NodeRecords{}
+	}
+	n.records[name], n.fault = records, fault
+	n.index++
+	if n.changed != nil {
+		close(n.changed)
+		n.changed = nil
+	}
+}
+
+func (f *fakeUpstream) NodeAfter(ctx context.Context, node string, after uint64, wait time.Duration) (records catalog.NodeRecords, index uint64, err error) {
+	if _, ok := ctx.Deadline(); !ok {
+		panic("NodeAfter was called without a deadline")
+	}
+	f.mu.Lock()
+	if f.nodes.index+1 <= after {
+		if f.nodes.changed == nil {
+			f.nodes.changed = make(chan struct{})
+		}
+		changed := f.nodes.changed
+		f.mu.Unlock()
+		over := time.NewTimer(wait)
+		defer over.Stop()
+		select {
+		case <-changed:
+		case <-over.C:
+		case <-ctx.Done():
+			return records, 0, ctx.Err()
+		}
+		f.mu.Lock()
+	}
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, call{at: time.Now(), name: "node", err: f.nodes.fault, caller: registry.CallerFrom(ctx)})
+	return f.nodes.records[node], f.nodes.index + 1, f.nodes.fault
 }
 
 // has lists what the catalog holds now, without the node's own records.

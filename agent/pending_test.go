@@ -58,7 +58,7 @@ func TestChangesComeToTheWhole(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store, script := storetest.NewMemory(t), newScripted()
-				up := &counted{storeUpstream: storeUpstream{store}}
+				up := &counted{storeUpstream: storeUpstream{store, nil}}
 				a := newAgent(t, config(), up, script.kinds())
 				start(t, a)
 				pass(time.Second)
@@ -119,7 +119,7 @@ func step(t *testing.T, a *Agent, script *scripted, rng *rand.Rand, pick func(st
 func TestChangesOnTopOfAnothersWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := storetest.NewMemory(t)
-		up := &counted{storeUpstream: storeUpstream{store}}
+		up := &counted{storeUpstream: storeUpstream{store, nil}}
 		a := newAgent(t, config(), up, nil)
 		start(t, a)
 		register(t, a, offer("one"))

@@ -143,6 +143,16 @@ func (a *Agent) prepareCheck(d registry.CheckDefinition, o owner) (preparedCheck
 		return preparedCheck{def: cloneCheck(d)}, warnings, nil
 	}
 
+	if d.Kind == check.Alias {
+		if d.Interval != 0 || d.Timeout != 0 || d.TTL != 0 {
+			return fail("interval, timeout and ttl are not for an alias check")
+		}
+		if _, err := check.NewAlias(d); err != nil {
+			return preparedCheck{}, nil, fmt.Errorf("check %q: %w", d.ID, err)
+		}
+		return preparedCheck{def: cloneCheck(d)}, warnings, nil
+	}
+
 	newChecker := a.kinds[d.Kind]
 	switch {
 	case d.Kind == "":
@@ -174,9 +184,7 @@ func (a *Agent) prepareCheck(d registry.CheckDefinition, o owner) (preparedCheck
 
 func (a *Agent) kindNames() []string {
 	names := slices.Collect(maps.Keys(a.kinds))
-	if !slices.Contains(names, check.TTL) {
-		names = append(names, check.TTL)
-	}
+	names = append(names, check.Alias, check.TTL) // which the agent does itself
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }

@@ -102,21 +102,42 @@ type state struct {
 	checks   map[string]*healthCheck
 	// checksOf are the ids in checks by service, "" for the node's own; sorted.
 	checksOf map[string][]string
+	// aliases are the ids of the alias checks that follow checks here, by whose: a
+	// service's, or with "" the node's own.
+	aliases map[string]map[string]bool
 	// generation counts the changes of what is to be advertised. defined is the
 	// generation of the last change that was not just a check's result.
 	generation, defined uint64
 	pending             pending
 	// holds are the leases that services hang from beside the agent's own.
 	holds map[registry.LeaseID]hold
+	node  registry.Node // whose state it is
+	// tell is told of each change of a check's status, with mu held.
+	tell func(def *registry.CheckDefinition, before, now registry.HealthStatus, output string)
 }
 
-func newState() state {
-	return state{services: map[string]*service{}, checks: map[string]*healthCheck{}, checksOf: map[string][]string{}, holds: map[registry.LeaseID]hold{}}
+func newState(node registry.Node) state {
+	return state{
+		services: map[string]*service{}, checks: map[string]*healthCheck{}, checksOf: map[string][]string{},
+		aliases: map[string]map[string]bool{}, holds: map[registry.LeaseID]hold{}, node: node,
+	}
 }
 
-// setLocked gives a check's run a status and output. It reports whether that is to be
-// advertised.
+// setLocked gives a check's run a status and output, and those that follow it theirs. It
+// reports whether any of that is to be advertised.
 func (s *state) setLocked(def *registry.CheckDefinition, r *run, status registry.HealthStatus, output string, now time.Time) bool {
+	before := r.status
+	shows := s.setOneLocked(def, r, status, output, now)
+	if status != before {
+		s.followLocked(now, def.ServiceID)
+	}
+	return shows
+}
+
+func (s *state) setOneLocked(def *registry.CheckDefinition, r *run, status registry.HealthStatus, output string, now time.Time) bool {
+	if before := r.status; status != before {
+		s.tell(def, before, status, output)
+	}
 	r.output = output
 	switch {
 	case status != r.status:

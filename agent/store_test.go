@@ -28,7 +28,7 @@ func TestOnAStore(t *testing.T) {
 		store := storetest.NewMemory(t)
 		script := newScripted()
 		script.say("x", registry.Passing, "ok")
-		a := newAgent(t, config(), StoreUpstream(store), script.kinds())
+		a := newAgent(t, config(), StoreUpstream(store, catalog.New()), script.kinds())
 		stop := start(t, a)
 		register(t, a, offer("web", scriptedDef("c", "x")))
 		pass(2 * time.Second)
@@ -108,7 +108,7 @@ func TestKill(t *testing.T) {
 		cfg := config()
 		cfg.DataDir = t.TempDir()
 		begin := func() (a *Agent, kill func()) {
-			up := killed{StoreUpstream(store), make(chan struct{})}
+			up := killed{StoreUpstream(store, catalog.New()), make(chan struct{})}
 			a = newAgent(t, cfg, up, nil)
 			stop := start(t, a)
 			return a, func() { close(up.dead); stop() }
@@ -173,7 +173,7 @@ func TestReplacedInstance(t *testing.T) {
 		cat := catalog.New()
 		done := make(chan struct{})
 		go func() { defer close(done); _ = cat.Follow(follow, store) }()
-		a := newAgent(t, config(), StoreUpstream(store), nil)
+		a := newAgent(t, config(), StoreUpstream(store, catalog.New()), nil)
 		start(t, a)
 		d := offer("web", ttlDef("c", registry.Passing))
 		d.ID = "one"

@@ -48,14 +48,14 @@ func TestNodeNameTaken(t *testing.T) {
 				store := storetest.NewMemory(t)
 				cfg := config()
 				cfg.Services = own
-				first := newAgent(t, cfg, StoreUpstream(store), nil)
+				first := newAgent(t, cfg, StoreUpstream(store, catalog.New()), nil)
 				stop := start(t, first)
 				register(t, first, offer("web"))
 				pass(time.Second)
 				_, before := instancesOf(t, store)
 
 				log := &journal{}
-				second, err := New(namesake(), StoreUpstream(store), nil, log.log())
+				second, err := New(namesake(), StoreUpstream(store, catalog.New()), nil, log.log())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -98,7 +98,7 @@ func TestNodeNameTaken(t *testing.T) {
 func TestCrashedPredecessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := storetest.NewMemory(t)
-		up := killed{StoreUpstream(store), make(chan struct{})}
+		up := killed{StoreUpstream(store, catalog.New()), make(chan struct{})}
 		first := newAgent(t, config(), up, nil)
 		stop := start(t, first)
 		register(t, first, offer("web"))
@@ -106,7 +106,7 @@ func TestCrashedPredecessor(t *testing.T) {
 		close(up.dead)
 		stop()
 
-		second := newAgent(t, namesake(), StoreUpstream(store), nil)
+		second := newAgent(t, namesake(), StoreUpstream(store, catalog.New()), nil)
 		start(t, second)
 		register(t, second, offer("web"))
 		pass(10 * time.Second)
@@ -134,7 +134,7 @@ func TestExternalNodeIsTakenOver(t *testing.T) {
 		if _, err := store.Txn(t.Context(), registry.Txn{Then: external}); err != nil {
 			t.Fatal(err)
 		}
-		a := newAgent(t, config(), StoreUpstream(store), nil)
+		a := newAgent(t, config(), StoreUpstream(store, catalog.New()), nil)
 		start(t, a)
 		register(t, a, offer("web"))
 		pass(time.Second)
@@ -152,7 +152,7 @@ func TestChangedID(t *testing.T) {
 		dir := t.TempDir()
 		cfg := config()
 		cfg.DataDir = dir
-		up := killed{StoreUpstream(store), make(chan struct{})}
+		up := killed{StoreUpstream(store, catalog.New()), make(chan struct{})}
 		first := newAgent(t, cfg, up, nil)
 		stop := start(t, first)
 		register(t, first, offer("web"))
@@ -163,7 +163,7 @@ func TestChangedID(t *testing.T) {
 
 		cfg = namesake()
 		cfg.DataDir = dir
-		second := newAgent(t, cfg, StoreUpstream(store), nil)
+		second := newAgent(t, cfg, StoreUpstream(store, catalog.New()), nil)
 		start(t, second)
 		pass(time.Second)
 		if id, services := instancesOf(t, store); id != otherID || services != "web" || second.Sync().Lease != lease {

@@ -34,9 +34,6 @@ func (a *Agent) UpdateTTL(_ context.Context, id string, status registry.HealthSt
 	if s.setLocked(&c.def, r, status, check.Cut(output, c.def.OutputMaxSize), now) {
 		a.wakeAdvertise()
 	}
-	if status != before {
-		a.tellChange(&c.def, before, status, r.output)
-	}
 	a.saver.ttlReported(status != before)
 	return nil
 }
@@ -78,7 +75,6 @@ func (a *Agent) expireTTL(def *registry.CheckDefinition, r *run, now time.Time) 
 		a.wakeAdvertise()
 	}
 	if before != registry.Critical {
-		a.tellChange(def, before, registry.Critical, r.output)
 		a.saver.ttlReported(true)
 	}
 }

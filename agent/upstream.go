@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"herald/registry"
@@ -23,6 +24,9 @@ type Upstream interface {
 	// writes what differs, attached to lease, and deletes what want lacks. While the
 	// node belongs to another node ID it writes nothing: ErrNodeTaken.
 	Advertise(ctx context.Context, lease registry.LeaseID, want catalog.NodeRecords) error
+	// NodeAfter returns what the catalog has of a node, and the index of that: as soon as it is above after, or as
+	// it is once wait has passed. Of a node that is not there the record has no name.
+	NodeAfter(ctx context.Context, node string, after uint64, wait time.Duration) (catalog.NodeRecords, uint64, error)
 }
 
 // changesUpstream is an Upstream that can be told of changes alone, which costs what they are
@@ -31,10 +35,13 @@ type changesUpstream interface {
 	AdvertiseChanges(ctx context.Context, lease registry.LeaseID, changes catalog.NodeChanges) error
 }
 
-// StoreUpstream advertises in a store of this process.
-func StoreUpstream(s registry.Store) Upstream { return storeUpstream{s} }
+// StoreUpstream advertises in a store of this process, of which c is the catalog.
+func StoreUpstream(s registry.Store, c *catalog.Catalog) Upstream { return storeUpstream{s, c} }
 
-type storeUpstream struct{ store registry.Store }
+type storeUpstream struct {
+	store   registry.Store
+	catalog *catalog.Catalog
+}
 
 func (u storeUpstream) GrantLease(ctx context.Context, ttl time.Duration) (registry.Lease, error) {
 	return u.store.GrantLease(ctx, 0, ttl)
@@ -59,4 +66,34 @@ func (u storeUpstream) Advertise(ctx context.Context, lease registry.LeaseID, wa
 
 func (u storeUpstream) AdvertiseChanges(ctx context.Context, lease registry.LeaseID, changes catalog.NodeChanges) error {
 	return catalog.AdvertiseChanges(ctx, u.store, lease, changes)
+}
+
+func (u storeUpstream) NodeAfter(ctx context.Context, node string, after uint64, wait time.Duration) (catalog.NodeRecords, uint64, error) {
+	if _, err := u.catalog.WaitRevision(ctx, 1); err != nil { // before which nothing is known to be absent
+		return catalog.NodeRecords{}, 0, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	topic := catalog.NodeTopic(node)
+	x, err := u.catalog.Wait(waiting, topic, int64(min(after, math.MaxInt64)))
+	if err != nil && ctx.Err() != nil {
+		return catalog.NodeRecords{}, 0, err
+	}
+	index := uint64(x.TopicRevision(topic))
+	n := x.Node(node)
+	if n == nil {
+		return catalog.NodeRecords{}, index, nil
+	}
+	records := catalog.NodeRecords{Node: n.Node}
+	add := func(checks []*catalog.Check) {
+		for _, c := range checks {
+			records.Checks = append(records.Checks, c.Check)
+		}
+	}
+	add(n.Checks)
+	for _, i := range n.Instances() {
+		records.Instances = append(records.Instances, i.Instance)
+		add(i.Checks)
+	}
+	return records, index, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"herald/httpserver/api"
 	"herald/registry"
@@ -122,4 +123,33 @@ func (c *Client) read(ctx context.Context, r call, v any) (Meta, error) {
 		return Meta{}, err
 	}
 	return metaOf(rep.header), nil
+}
+
+// NodeAfter returns what the catalog has of a node, with the names, statuses and services of its checks, and the index of that: as soon as it is
+// above after, or as it is once wait has passed. Of a node that is not there the record has no name.
+func (c *Client) NodeAfter(ctx context.Context, node string, after uint64, wait time.Duration) (catalog.NodeRecords, uint64, error) {
+	o := ReadOptions{Consistency: Stale, Index: after, Wait: wait}
+	var found *api.CatalogNode
+	of, err := c.read(ctx, o.call("/v1/catalog/node/"+node, nil), &found)
+	if err != nil || found == nil {
+		return catalog.NodeRecords{}, of.Index, err
+	}
+	var checks []api.HealthCheck
+	o = ReadOptions{Consistency: Stale}
+	meta, err := c.read(ctx, o.call("/v1/health/node/"+node, nil), &checks)
+	if err != nil {
+		return catalog.NodeRecords{}, 0, err
+	}
+	records := catalog.NodeRecords{Node: registry.Node{Name: found.Node.Node, ID: found.Node.ID, Address: found.Node.Address}}
+	for id := range found.Services {
+		records.Instances = append(records.Instances, registry.Instance{Node: found.Node.Node, ID: id})
+	}
+	for _, check := range checks {
+		records.Checks = append(records.Checks, registry.Check{
+			Node: check.Node, ID: check.CheckID, Name: check.Name, Status: registry.HealthStatus(check.Status), ServiceID: check.ServiceID,
+		})
+	}
+	// The second answer may be from before the first, if another server gave it: what
+	// has changed in between is then asked for at once.
+	return records, min(of.Index, meta.Index), nil
 }

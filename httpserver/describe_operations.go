@@ -20,7 +20,7 @@ var (
 	// definitions are read in several spellings: their schemas name the usual one.
 	checkDefinition = openapi.Schema{"type": "object", "description": "a check, in Consul's definition form", "properties": openapi.Schema{
 		"ID": isString, "Name": isString, "ServiceID": isString, "Status": isString, "Notes": isString, "TTL": isLength, "Interval": isLength, "Timeout": isLength,
-		"HTTP": isString, "Method": isString, "TCP": isString, "UDP": isString, "GRPC": isString, "H2PING": isString, "Args": isStrings,
+		"HTTP": isString, "Method": isString, "TCP": isString, "UDP": isString, "GRPC": isString, "H2PING": isString, "AliasService": isString, "AliasNode": isString, "Args": isStrings,
 		"DeregisterCriticalServiceAfter": isLength, "SuccessBeforePassing": isCount, "FailuresBeforeCritical": isCount,
 	}}
 	serviceDefinition = openapi.Schema{"type": "object", "description": "a service, in Consul's definition form", "required": []string{}, "properties": openapi.Schema{

@@ -4,6 +4,7 @@ import "herald/registry/plugin"
 
 // kinds are what this package registers.
 var kinds = []plugin.CheckInfo{
+	{Name: Alias, Summary: "stands as the checks of another service or node do", New: NewAlias},
 	{Name: Exec, Summary: "runs a command: exit status 0 is passing, 1 warning, all else critical", New: NewExec},
 	{Name: GRPC, Summary: "asks a gRPC server by its health checking protocol: SERVING is passing, all else critical", New: NewGRPC},
 	{Name: H2Ping, Summary: "pings an HTTP/2 server: passing if it answers", New: NewH2Ping},

@@ -58,11 +58,14 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 			return nil, err
 		}
 		options = append(options, catalog.WithCluster(n.store))
-		up, serverID = agent.StoreUpstream(n.store), n.store.Status().ID
+		serverID = n.store.Status().ID
 		n.describeServer()
 		n.gauges()
 	}
 	n.catalog = catalog.New(options...)
+	if n.store != nil {
+		up = agent.StoreUpstream(n.store, n.catalog)
+	}
 	if n.cfg.Agent.Node.ID, err = nodeID(serverID, cfg.Agent.DataDir); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ const (
 	kindH2Ping = "h2ping"
 	kindTTL    = "ttl"
 	kindExec   = "exec"
+	kindAlias  = "alias"
 )
 
 // leastDeregister is the shortest DeregisterCriticalServiceAfter there is.
@@ -54,6 +55,7 @@ type spec struct {
 	http, tcp, udp, grpc, h2ping, script string
 	args                                 []string
 	ttl                                  bool
+	aliasService, aliasNode              string
 
 	kind  string // Herald's own Kind and Spec
 	given map[string]any
@@ -114,8 +116,9 @@ func (p *parser) check(v *value) (registry.CheckDefinition, error) {
 		"grpc_use_tls":   flagOption(&s, "grpc_use_tls"),
 		"h2ping_use_tls": s.either("h2ping_use_tls"),
 
-		"alias_node":          blankOnly("there are no alias checks"),
-		"alias_service":       blankOnly("there are no alias checks"),
+		"alias_node":    text(&s.aliasNode),
+		"alias_service": text(&s.aliasService),
+
 		"docker_container_id": blankOnly("there are no Docker checks; use Args with docker exec"),
 		"shell":               blankOnly("it is for Docker checks, of which there are none; a command line goes into Script"),
 		"os_service":          blankOnly("there are no OSService checks; use Args with your system's service manager"),
@@ -216,6 +219,7 @@ func (s *spec) kinds() []string {
 	add(s.h2ping != "", kindH2Ping)
 	add(len(s.args) > 0, kindExec)
 	add(s.script != "", kindExec)
+	add(s.aliasService != "" || s.aliasNode != "", kindAlias)
 	add(s.ttl && s.kind != kindTTL, kindTTL)
 	add(s.kind != "", s.kind)
 	return all
@@ -224,7 +228,8 @@ func (s *spec) kinds() []string {
 // checkCheck says what is wrong with a check.
 func (p *parser) checkCheck(v *value, d *registry.CheckDefinition, s *spec) error {
 	kinds := s.kinds()
-	runs := len(kinds) > 0 && kinds[0] != kindTTL
+	alias := len(kinds) > 0 && kinds[0] == kindAlias
+	runs := len(kinds) > 0 && kinds[0] != kindTTL && !alias
 	switch {
 	case p.alone && d.Name == "":
 		return p.refuse(v, "Missing check name")
@@ -232,7 +237,7 @@ func (p *parser) checkCheck(v *value, d *registry.CheckDefinition, s *spec) erro
 		return p.refuse(v, "Invalid check: Interval and TTL cannot both be specified")
 	case runs && d.Interval <= 0:
 		return p.refuse(v, "Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks")
-	case !runs && d.TTL <= 0:
+	case !runs && !alias && d.TTL <= 0:
 		return p.refuse(v, "Invalid check: TTL must be > 0 for TTL checks")
 	case len(kinds) > 1:
 		return p.refuse(v, "Invalid check: it is of kinds %s: a check has exactly one", strings.Join(kinds, " and "))
@@ -256,6 +261,10 @@ func (p *parser) checkCheck(v *value, d *registry.CheckDefinition, s *spec) erro
 	if d.DeregisterAfter > 0 && d.DeregisterAfter < leastDeregister {
 		p.warn("DeregisterCriticalServiceAfter is %v and counts as %v, the shortest there is", d.DeregisterAfter, leastDeregister)
 		d.DeregisterAfter = leastDeregister
+	}
+	if alias && (d.Interval != 0 || d.Timeout != 0) {
+		p.warn("Interval and Timeout are ignored: an alias check is not run but follows others")
+		d.Interval, d.Timeout = 0, 0
 	}
 	if !runs && d.Timeout != 0 {
 		p.warn("Timeout is ignored: a TTL check is not run")
@@ -296,6 +305,14 @@ func (p *parser) what(v *value, d *registry.CheckDefinition, s *spec) error {
 	case s.script != "":
 		d.Kind = kindExec
 		put("shell", s.script)
+	case s.aliasService != "" || s.aliasNode != "":
+		d.Kind = kindAlias
+		if s.aliasService != "" {
+			put("service", s.aliasService)
+		}
+		if s.aliasNode != "" {
+			put("node", s.aliasNode)
+		}
 	case s.ttl:
 		d.Kind = kindTTL
 	}

@@ -42,6 +42,11 @@ func TestParseCheck(t *testing.T) {
 			Spec: map[string]any{"target": "h:1/svc", "use_tls": true, "tls_skip_verify": true}}},
 		"h2ping": {in: `{"Name":"x","H2PING":"h:1","H2PingUseTLS":false,"Interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "h2ping", Interval: time.Second,
 			Spec: map[string]any{"address": "h:1", "use_tls": false}}},
+		"alias of a service": {in: `{"Name":"x","AliasService":"web"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "alias", Spec: map[string]any{"service": "web"}}},
+		"alias of a node":    {in: `{"name":"x","alias_node":"n"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "alias", Spec: map[string]any{"node": "n"}}},
+		"kind alias":         {in: `{"Name":"x","Kind":"alias","Spec":{"service":"web","node":"n"}}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "alias", Spec: map[string]any{"service": "web", "node": "n"}}},
+		"alias with an interval": {in: `{"Name":"x","AliasService":"web","Interval":"10s","Timeout":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "alias", Spec: map[string]any{"service": "web"}},
+			warnings: []string{"Interval and Timeout are ignored: an alias check is not run but follows others"}},
 		"TLS of a check without": {in: `{"Name":"x","UDP":"h:1","TLSServerName":"s","Method":"GET","Interval":"1s"}`, want: registry.CheckDefinition{ID: "x", Name: "x", Kind: "udp", Interval: time.Second, Spec: map[string]any{"address": "h:1"}},
 			warnings: []string{`"Method" is ignored: it is for HTTP checks`, `"TLSServerName" is ignored: it is for checks that speak TLS`}},
 		"a plugin's kind": {
@@ -106,8 +111,8 @@ func TestCheckRefused(t *testing.T) {
 		{`{"Name":"c","GRPC":"x:1"}`, `Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks`},
 		{`{"Name":"c","GRPC":"x:1","UDP":"x:1","Interval":"1s"}`, `Invalid check: it is of kinds udp and grpc: a check has exactly one`},
 		{`{"Name":"c","Kind":"grpc","Spec":{"target":"x:1"},"TLSSkipVerify":true,"Interval":"1s"}`, `Invalid check: "TLSSkipVerify" is not for a check with Kind: it goes into Spec`},
-		{`{"Name":"c","AliasNode":"n"}`, `"AliasNode" is not supported: there are no alias checks`},
-		{`{"Name":"c","alias_service":"s"}`, `"alias_service" is not supported: there are no alias checks`},
+		{`{"Name":"c","AliasNode":"n","TTL":"1s"}`, `Invalid check: it is of kinds alias and ttl: a check has exactly one`},
+		{`{"Name":"c","alias_service":"s","TCP":"x:1","Interval":"1s"}`, `Invalid check: it is of kinds tcp and alias: a check has exactly one`},
 		{`{"Name":"c","DockerContainerID":"x","Args":["a"],"Interval":"1s"}`, `"DockerContainerID" is not supported: there are no Docker checks; use Args with docker exec`},
 		{`{"Name":"c","OSService":"x","Interval":"1s"}`, `"OSService" is not supported: there are no OSService checks; use Args with your system's service manager`},
 	} {

@@ -96,6 +96,8 @@ type checkForm struct {
 	H2PingUseTLS     *bool               `json:",omitempty"`
 	Args             []string            `json:",omitempty"`
 	Script           string              `json:",omitempty"`
+	AliasService     string              `json:",omitempty"`
+	AliasNode        string              `json:",omitempty"`
 
 	Kind string `json:",omitempty"`
 	Spec any    `json:",omitempty"`
@@ -200,6 +202,9 @@ func (f *checkForm) what(d *registry.CheckDefinition) bool {
 		} else if !str("shell", &f.Script) {
 			return false
 		}
+	case kindAlias:
+		str("service", &f.AliasService)
+		str("node", &f.AliasNode)
 	case kindTTL:
 		if d.TTL == 0 || d.Spec != nil {
 			return false

@@ -24,6 +24,7 @@ func TestMarshalIsConsulsForm(t *testing.T) {
 			{Kind: "grpc", Interval: time.Second, Spec: map[string]any{"target": "x:1/s", "tls_skip_verify": true}},
 			{Kind: "h2ping", Interval: time.Second, Spec: map[string]any{"address": "x:1", "use_tls": false}},
 			{Kind: "h2ping", Interval: time.Second, Spec: map[string]any{"address": "x:1", "use_tls": "no"}},
+			{Kind: "alias", Spec: map[string]any{"service": "db", "node": "n2"}},
 		},
 	}
 	const want = `{"ID":"w1","Name":"web","Port":80,"Weights":{"Passing":2,"Warning":0},"Checks":[` +
@@ -35,7 +36,8 @@ func TestMarshalIsConsulsForm(t *testing.T) {
 		`{"Interval":"1s","UDP":"x:1"},` +
 		`{"Interval":"1s","TLSSkipVerify":true,"GRPC":"x:1/s"},` +
 		`{"Interval":"1s","H2PING":"x:1","H2PingUseTLS":false},` +
-		`{"Interval":"1s","Kind":"h2ping","Spec":{"address":"x:1","use_tls":"no"}}]}`
+		`{"Interval":"1s","Kind":"h2ping","Spec":{"address":"x:1","use_tls":"no"}},` +
+		`{"AliasService":"db","AliasNode":"n2"}]}`
 	got, err := Marshal(d)
 	if err != nil {
 		t.Fatal(err)
