@@ -25,6 +25,7 @@ type Service struct {
 	serving [2]atomic.Pointer[[]*Instance] // not critical, only passing
 	union   atomic.Pointer[[]string]
 	memo    atomic.Pointer[memo]
+	derived derived
 }
 
 // Len is how many instances there are, at least 1.
