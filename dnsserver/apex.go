@@ -31,7 +31,6 @@ func (w *worker) apex(owner int, l *lookup) outcome {
 		w.keep(k)
 	}
 	if w.wants(dns.TypeNS) {
-		w.targets.reset()
 		for _, n := range w.serverNodes() {
 			w.nsAnswer(owner, n, w.zoneFor(l))
 		}
@@ -49,7 +48,7 @@ func (w *worker) zoneFor(l *lookup) *zone {
 
 func (w *worker) nsAnswer(owner int, n *catalog.Node, z *zone) {
 	k := w.mark()
-	w.body = w.record(w.body, owner, dns.TypeNS, w.nodeTTL)
+	w.body = w.record(w.body, owner, dns.TypeNS, w.nodeTTLs.of(n.Name))
 	data := len(w.body)
 	var ok bool
 	if w.body, ok = w.speller.node(w.body, n.Name, z); !ok {
@@ -58,7 +57,7 @@ func (w *worker) nsAnswer(owner int, n *catalog.Node, z *zone) {
 	}
 	endRecord(w.body, data)
 	e := nodeEndpoint(n)
-	w.addAddresses(data, &e, w.nodeTTL)
+	w.addAddresses(data, &e, w.nodeTTLs.of(n.Name))
 	w.keep(k)
 }
 
@@ -69,7 +68,7 @@ func (w *worker) servers(owner int) outcome {
 	list := w.list()
 	for _, n := range w.serverNodes() {
 		e := nodeEndpoint(n)
-		if !w.addressAnswers(&list, owner, &e, w.nodeTTL) {
+		if !w.addressAnswers(&list, owner, &e, w.nodeTTLs.of(n.Name)) {
 			break
 		}
 	}
@@ -100,6 +99,14 @@ func (w *worker) serverNodes() []*catalog.Node {
 		nodes = append(nodes, n)
 	}
 	return nodes
+}
+
+// next moves a random one of the instances from n on to n, and returns it: taken
+// for n = 0, 1, 2 … the instances come in an order of which each is as likely.
+func (w *worker) next(n int) *catalog.Instance {
+	k := n + w.random.IntN(len(w.instances)-n)
+	w.instances[n], w.instances[k] = w.instances[k], w.instances[n]
+	return w.instances[n]
 }
 
 func containsNode(nodes []*catalog.Node, name string) bool {

@@ -19,9 +19,12 @@ type Config struct {
 
 	NodeTTL     time.Duration `config:"node_ttl" usage:"how long a node's records may be cached"`
 	ServiceTTL  time.Duration `config:"service_ttl" usage:"how long a service's records may be cached"`
+	NodeTTLs    []string      `config:"node_ttls" usage:"the same for single nodes: name=duration, where a name may end in * for any that begins so"`
+	ServiceTTLs []string      `config:"service_ttls" usage:"the same for single services: name=duration, where a name may end in * for any that begins so"`
 	NegativeTTL time.Duration `config:"negative_ttl" usage:"how long it may be cached that a name or record does not exist"`
 
 	OnlyPassing    bool `config:"only_passing" usage:"leave out instances in warning too, not only critical ones"`
+	ZoneMeta       string `config:"zone_meta" usage:"metadata that says where an instance or its node is: instances where the client is come first; empty is off"`
 	NodeMetaTXT    bool `config:"node_meta_txt" usage:"add the nodes' metadata to SRV answers where there is room"`
 	UDPAnswerLimit int  `config:"udp_answer_limit" usage:"most records in a UDP answer of 512 bytes; 0 is as many as fit"`
 	UDPMaxSize     int  `config:"udp_max_size" usage:"largest UDP answer in bytes, whatever a client says it takes"`
@@ -58,6 +61,8 @@ func (c *Config) Validate() error {
 		validTTL("node_ttl", c.NodeTTL),
 		validTTL("service_ttl", c.ServiceTTL),
 		validTTL("negative_ttl", c.NegativeTTL),
+		validTTLs("node_ttls", c.NodeTTLs),
+		validTTLs("service_ttls", c.ServiceTTLs),
 		validRange("udp_answer_limit", c.UDPAnswerLimit, 0, math.MaxUint16),
 		validRange("udp_max_size", c.UDPMaxSize, 512, math.MaxUint16),
 		validRange("tcp_connections", c.TCPConnections, 1, 1<<20),
@@ -108,14 +113,9 @@ func (c *Config) validateIdleTimeout() error {
 	return nil
 }
 
-// validTTL checks what is to be a record's TTL: whole seconds in 31 bits (RFC 2181
-// section 8).
-func validTTL(setting string, d time.Duration) error {
-	switch {
-	case d < 0 || d > math.MaxInt32*time.Second:
-		return fmt.Errorf("%s is from 0s to %ds, not %v", setting, math.MaxInt32, d)
-	case d%time.Second != 0:
-		return fmt.Errorf("%s is in whole seconds, not %v", setting, d)
+func validTTLs(setting string, list []string) error {
+	if _, err := newTTLs(0, list); err != nil {
+		return fmt.Errorf("%s: %w", setting, err)
 	}
 	return nil
 }

@@ -68,12 +68,13 @@ func (w *worker) alias(owner int, l *lookup, host string, ttl uint32, depth int)
 	if !w.keep(k) || w.query.qtype == dns.TypeCNAME || w.query.qtype == dns.TypeANY || depth >= maxAliases {
 		return end{found, owner, l}
 	}
-	to := w.parse(w.name(data))
+	to := &w.lookups[depth+1]
+	w.parse(to, w.name(data))
 	w.followed = append(w.followed, owner)
 	if to.kind == kindOutside || w.circular(data) {
 		return end{found, owner, l}
 	}
-	return w.resolve(data, &to, depth+1)
+	return w.resolve(data, to, depth+1)
 }
 
 // circular reports whether the name at at is one that an alias was followed from.

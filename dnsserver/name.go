@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"bytes"
 	"encoding/hex"
 	"net/netip"
 	"strings"
@@ -29,18 +30,21 @@ const (
 	kindAddress
 	// kindReverse is an address, as the reverse zones spell it.
 	kindReverse
+	// kindQuery is a prepared query.
+	kindQuery
 )
 
-// lookup is what a name asks for.
+// lookup is what a name asks for. It is filled in place, and not copied.
 type lookup struct {
-	kind kind
+	labels labels
+	kind   kind
 	zone *zone
 	// zoneAt is where the zone's own labels begin, within the name's wire form.
 	zoneAt int
-	// name is the service's or the node's, tag a service's tag or "". All are
-	// in lower case.
-	name string
-	tag  string
+	// name is the service's or the node's, tag a service's tag or empty. All are
+	// in lower case, and lie in labels.
+	name []byte
+	tag  []byte
 	// address is for kindAddress and kindReverse.
 	address netip.Addr
 }
@@ -78,6 +82,7 @@ const (
 	labelService    = "service"
 	labelNode       = "node"
 	labelAddress    = "addr"
+	labelQuery      = "query"
 	labelDatacenter = "dc"
 	labelServers    = "ns"
 	labelAnyTag     = "_tcp"
@@ -149,48 +154,47 @@ func (l *labels) underscored(i int) bool {
 	return len(b) > 1 && b[0] == '_'
 }
 
-// join is the labels from..to-1 with dots between. It reports false if a label
-// contains a dot itself, since the result would then read as another name.
-func (l *labels) join(from, to int) (string, bool) {
-	var b strings.Builder
-	for i := from; i < to; i++ {
-		if i > from {
-			b.WriteByte('.')
-		}
-		label := l.at(i)
-		for _, c := range label {
-			if c == '.' {
-				return "", false
-			}
-		}
-		b.Write(label)
+// join is the labels from..to-1 with dots between, where they stand: what was the length
+// of a label becomes a dot. It reports false if a label contains a dot itself, since
+// the result would then read as another name.
+func (l *labels) join(from, to int) ([]byte, bool) {
+	if from == to {
+		return nil, true
 	}
-	return b.String(), true
+	for i := from; i < to; i++ {
+		if bytes.IndexByte(l.at(i), '.') >= 0 {
+			return nil, false
+		}
+		if i > from {
+			l.text[l.start[i]] = '.'
+		}
+	}
+	return l.text[l.start[from]+1 : l.start[to]], true
 }
 
-// parse says what a name in wire form asks for.
-func (r *names) parse(name []byte) lookup {
-	var l labels
+// parse says in found what a name in wire form asks for.
+func (r *names) parse(found *lookup, name []byte) {
+	l := &found.labels
+	found.kind, found.zone, found.name, found.tag = kindOutside, nil, nil, nil
 	if !l.split(name) {
-		return lookup{kind: kindOutside}
+		return
 	}
 	for _, z := range r.zones {
 		first := l.n - z.labels
 		if first < 0 || string(l.text[l.start[first]:l.start[l.n]]) != z.folded {
 			continue
 		}
-		found := lookup{kind: kindApex}
+		found.zone, found.zoneAt = z, int(l.start[first])
 		switch {
 		case first == 0:
+			found.kind = kindApex
 		case z.reverse:
-			found = parseReverse(&l, first)
+			found.kind = found.parseReverse(first)
 		default:
-			found = r.parseForward(&l, first)
+			found.kind = r.parseForward(found, first)
 		}
-		found.zone, found.zoneAt = z, int(l.start[first])
-		return found
+		return
 	}
-	return lookup{kind: kindOutside}
 }
 
 // parseForward reads the n labels that stand before a zone:
@@ -198,13 +202,13 @@ func (r *names) parse(name []byte) lookup {
 //	what.kind   what.kind.<datacenter>   what.kind.<datacenter>.dc
 //
 // and _service._tag with the same endings, for which the kind may be left out.
-func (r *names) parseForward(l *labels, n int) lookup {
-	absent, hollow := lookup{kind: kindAbsent}, lookup{kind: kindHollow}
+func (r *names) parseForward(found *lookup, n int) kind {
+	l := &found.labels
 	if n == 1 && l.is(0, labelServers) {
-		return lookup{kind: kindServers}
+		return kindServers
 	}
 	if isKind(l, n-1) {
-		return parseKind(l, n-1)
+		return found.parseKind(n - 1)
 	}
 	// The last labels are not a kind: they can only be a datacenter.
 	switch {
@@ -213,73 +217,83 @@ func (r *names) parseForward(l *labels, n int) lookup {
 	case l.is(n-1, r.datacenter):
 		n--
 	case n == 1 && (l.is(0, labelDatacenter) || l.is(0, labelAnyTag)):
-		return hollow
+		return kindHollow
 	case n == 2 && l.underscored(0) && l.underscored(1):
-		return parseUnderscored(l)
+		return found.parseUnderscored(kindService)
 	default:
-		return absent
+		return kindAbsent
 	}
 	switch {
 	case n == 0:
-		return hollow
+		return kindHollow
 	case isKind(l, n-1):
-		return parseKind(l, n-1)
+		return found.parseKind(n - 1)
 	case n == 1 && l.is(0, labelAnyTag):
-		return hollow
+		return kindHollow
 	case n == 2 && l.underscored(0) && l.underscored(1):
-		return parseUnderscored(l)
+		return found.parseUnderscored(kindService)
 	}
-	return absent
+	return kindAbsent
 }
 
 func isKind(l *labels, i int) bool {
-	return l.is(i, labelService) || l.is(i, labelNode) || l.is(i, labelAddress)
+	return l.is(i, labelService) || l.is(i, labelNode) || l.is(i, labelAddress) || l.is(i, labelQuery)
 }
 
 // parseKind reads the labels before the label that is the kind.
-func parseKind(l *labels, at int) lookup {
+func (found *lookup) parseKind(at int) kind {
+	l := &found.labels
 	if at == 0 {
-		return lookup{kind: kindHollow}
+		return kindHollow
 	}
-	absent := lookup{kind: kindAbsent}
+	var ok bool
 	switch {
 	case l.is(at, labelNode):
-		name, ok := l.join(0, at)
-		if !ok {
-			return absent
+		if found.name, ok = l.join(0, at); !ok {
+			return kindAbsent
 		}
-		return lookup{kind: kindNode, name: name}
+		return kindNode
 	case l.is(at, labelAddress):
-		address, ok := parseHex(l.at(0))
-		if !ok || at != 1 {
-			return absent
+		if found.address, ok = parseHex(l.at(0)); !ok || at != 1 {
+			return kindAbsent
 		}
-		return lookup{kind: kindAddress, address: address}
+		return kindAddress
 	case at == 1 && l.is(0, labelAnyTag):
-		return lookup{kind: kindHollow}
+		return kindHollow
+	case l.is(at, labelQuery):
+		if at == 2 && l.underscored(0) && l.underscored(1) {
+			return found.parseUnderscored(kindQuery)
+		}
+		if found.name, ok = l.join(0, at); !ok {
+			return kindAbsent
+		}
+		return kindQuery
 	case at == 2 && l.underscored(0) && l.underscored(1):
-		return parseUnderscored(l)
+		return found.parseUnderscored(kindService)
 	}
-	name, ok := l.join(at-1, at)
-	tag, okTag := l.join(0, at-1)
+	var okTag bool
+	found.name, ok = l.join(at-1, at)
+	found.tag, okTag = l.join(0, at-1)
 	if !ok || !okTag {
-		return absent
+		return kindAbsent
 	}
-	return lookup{kind: kindService, name: name, tag: tag}
+	return kindService
 }
 
-// parseUnderscored reads RFC 2782's _service._tag, of which _tcp is any tag.
-func parseUnderscored(l *labels) lookup {
+// parseUnderscored reads RFC 2782's _service._tag, of which _tcp is any tag. For a prepared
+// query the second label says nothing.
+func (found *lookup) parseUnderscored(k kind) kind {
+	l := &found.labels
 	name, ok := l.join(0, 1)
 	tag, okTag := l.join(1, 2)
 	if !ok || !okTag {
-		return lookup{kind: kindAbsent}
+		return kindAbsent
 	}
-	found := lookup{kind: kindService, name: name[1:]}
-	if tag != labelAnyTag {
+	found.name = name[1:]
+	if k == kindService && string(tag) != labelAnyTag {
 		found.tag = tag[1:]
 	}
-	return found
+	return k
 }
 
 // parseHex reads an address spelled in hex: 8 digits or 32.
@@ -297,29 +311,30 @@ func parseHex(digits []byte) (netip.Addr, bool) {
 
 // parseReverse reads the n labels before in-addr.arpa or ip6.arpa. A part of an
 // address is a name that may have others beneath it.
-func parseReverse(l *labels, n int) lookup {
-	if l.is(n, "ip6") {
-		return parseNibbles(l, n)
+func (found *lookup) parseReverse(n int) kind {
+	if found.labels.is(n, "ip6") {
+		return found.parseNibbles(n)
 	}
-	return parseOctets(l, n)
+	return found.parseOctets(n)
 }
 
-func parseOctets(l *labels, n int) lookup {
+func (found *lookup) parseOctets(n int) kind {
 	var ip [4]byte
 	if n > len(ip) {
-		return lookup{kind: kindAbsent}
+		return kindAbsent
 	}
 	for i := range n {
-		octet, ok := parseOctet(l.at(n - 1 - i))
+		octet, ok := parseOctet(found.labels.at(n - 1 - i))
 		if !ok {
-			return lookup{kind: kindAbsent}
+			return kindAbsent
 		}
 		ip[i] = octet
 	}
 	if n < len(ip) {
-		return lookup{kind: kindHollow}
+		return kindHollow
 	}
-	return lookup{kind: kindReverse, address: netip.AddrFrom4(ip)}
+	found.address = netip.AddrFrom4(ip)
+	return kindReverse
 }
 
 // parseOctet reads 0 to 255, without leading zeros: RFC 1035 has one spelling of each.
@@ -337,21 +352,22 @@ func parseOctet(digits []byte) (byte, bool) {
 	return byte(n), n <= 255
 }
 
-func parseNibbles(l *labels, n int) lookup {
+func (found *lookup) parseNibbles(n int) kind {
 	var ip [16]byte
 	if n > 2*len(ip) {
-		return lookup{kind: kindAbsent}
+		return kindAbsent
 	}
 	for i := range n {
-		digit := l.at(n - 1 - i)
+		digit := found.labels.at(n - 1 - i)
 		v := strings.IndexByte("0123456789abcdef", digit[0])
 		if len(digit) != 1 || v < 0 {
-			return lookup{kind: kindAbsent}
+			return kindAbsent
 		}
 		ip[i/2] |= byte(v) << (4 * (1 - i%2))
 	}
 	if n < 2*len(ip) {
-		return lookup{kind: kindHollow}
+		return kindHollow
 	}
-	return lookup{kind: kindReverse, address: netip.AddrFrom16(ip).Unmap()}
+	found.address = netip.AddrFrom16(ip).Unmap()
+	return kindReverse
 }

@@ -7,23 +7,29 @@ import (
 )
 
 func (k kind) String() string {
-	return [...]string{"outside", "absent", "hollow", "apex", "servers", "service", "node", "address", "reverse"}[k]
+	return [...]string{"outside", "absent", "hollow", "apex", "servers", "service", "node", "address", "reverse", "query"}[k]
 }
 
-func (l lookup) String() string {
+func (l *lookup) String() string {
 	s := l.kind.String()
 	switch l.kind {
 	case kindService:
-		s += " " + l.name
-		if l.tag != "" {
-			s += " tag " + l.tag
+		s += " " + string(l.name)
+		if len(l.tag) > 0 {
+			s += " tag " + string(l.tag)
 		}
-	case kindNode:
-		s += " " + l.name
+	case kindNode, kindQuery:
+		s += " " + string(l.name)
 	case kindAddress, kindReverse:
 		s += " " + l.address.String()
 	}
 	return s
+}
+
+func parsed(r *responder, name []byte) *lookup {
+	l := &lookup{}
+	r.parse(l, name)
+	return l
 }
 
 func TestParse(t *testing.T) {
@@ -110,6 +116,13 @@ func TestParse(t *testing.T) {
 		{"0a19000g.addr.consul.", "absent"},
 		{"x.0a190001.addr.consul.", "absent"},
 
+		{"query.consul.", "hollow"},
+		{"near.query.consul.", "query near"},
+		{"dotted.name.query.dc1.consul.", "query dotted.name"},
+		{"_near._tcp.query.consul.", "query near"},
+		{"_near._any.query.dc1.consul.", "query near"},
+		{"_tcp.query.consul.", "hollow"},
+
 		{"in-addr.arpa.", "apex"},
 		{"IP6.ARPA.", "apex"},
 		{"arpa.", "outside"},
@@ -132,7 +145,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s is no name", test.name)
 			continue
 		}
-		got := r.parse(q.name)
+		got := parsed(r, q.name)
 		if got.String() != test.want {
 			t.Errorf("%s is %s, want %s", test.name, got, test.want)
 		}
@@ -152,7 +165,7 @@ func TestDatacenterThatIsAWord(t *testing.T) {
 	if want := "\x02n1\x04node\x06consul\x00"; !ok || string(name) != want {
 		t.Errorf("a node's name is %q, want %q without the datacenter", name, want)
 	}
-	if got := r.parse(name).String(); got != "node n1" {
+	if got := parsed(r, name).String(); got != "node n1" {
 		t.Errorf("the name is then read as %s", got)
 	}
 }
@@ -166,7 +179,7 @@ func TestNamesReadWhatTheyWrite(t *testing.T) {
 			t.Errorf("%q cannot be written", name)
 			continue
 		}
-		if got := r.parse(wire); got.kind != kindNode || got.name != name {
+		if got := parsed(r, wire); got.kind != kindNode || string(got.name) != name {
 			t.Errorf("%q is read back as %s", name, got)
 		}
 	}
@@ -183,18 +196,18 @@ func FuzzParse(f *testing.F) {
 	}
 	r := testResponder(f, nil)
 	f.Fuzz(func(t *testing.T, name []byte) {
-		l := r.parse(name)
+		l := parsed(r, name)
 		if l.kind == kindOutside {
 			return
 		}
 		// Whatever case the name was in, it means the same. (No length byte is a letter.)
-		if other := r.parse(upper(name)); other.String() != l.String() {
+		if other := parsed(r, upper(name)); other.String() != l.String() {
 			t.Errorf("%q is %s, in upper case %s", name, l, other)
 		}
 		if !bytes.Equal(upper(name[l.zoneAt:]), upper(l.zone.name)) {
 			t.Errorf("%q: the zone is not at %d", name, l.zoneAt)
 		}
-		if l.kind == kindService && (l.name == "" || strings.Contains(l.name, ".")) {
+		if l.kind == kindService && (len(l.name) == 0 || bytes.ContainsRune(l.name, '.')) {
 			t.Errorf("%q is of the service %q", name, l.name)
 		}
 	})

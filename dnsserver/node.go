@@ -16,51 +16,32 @@ const bareText = "rfc1035-"
 
 // node answers for a node: its addresses, and its metadata as TXT.
 func (w *worker) node(owner int, l *lookup, depth int) end {
-	n := w.index.Node(l.name)
+	n := w.index.Node(view(l.name))
 	if n == nil {
 		return end{noName, owner, l}
 	}
-	e := nodeEndpoint(n)
+	e, ttl := nodeEndpoint(n), w.nodeTTLs.of(n.Name)
 	if e.host != "" && (w.query.qtype != dns.TypeTXT || len(n.Meta) == 0) {
-		return w.alias(owner, l, e.host, w.nodeTTL, depth)
+		return w.alias(owner, l, e.host, ttl, depth)
 	}
 	w.addresses.reset()
 	list := w.list()
-	w.addressAnswers(&list, owner, &e, w.nodeTTL)
+	w.addressAnswers(&list, owner, &e, ttl)
 	if w.wants(dns.TypeTXT) {
-		w.textAnswers(owner, &n.Node)
+		w.textAnswers(owner, &n.Node, ttl)
 	}
 	return end{list.outcome(), owner, l}
 }
 
 // textAnswers writes a node's metadata.
-func (w *worker) textAnswers(owner int, n *registry.Node) {
+func (w *worker) textAnswers(owner int, n *registry.Node, ttl uint32) {
 	for _, text := range nodeTexts(n) {
 		k := w.mark()
 		var ok bool
-		if w.body, ok = w.appendText(w.body, owner, text, w.nodeTTL); ok {
+		if w.body, ok = w.appendText(w.body, owner, text, ttl); ok {
 			w.keep(k)
 		} else {
 			w.truncated = true
-		}
-	}
-}
-
-// addTexts adds the metadata of the nodes that SRV records name, as far as there
-// is room.
-func (w *worker) addTexts() {
-	for _, t := range w.texts {
-		for _, text := range nodeTexts(t.node) {
-			k := w.mark()
-			var ok bool
-			if w.extra, ok = w.appendText(w.extra, t.at, text, w.nodeTTL); !ok {
-				continue
-			}
-			if !w.fits() {
-				w.takeBack(k)
-				return
-			}
-			w.additional++
 		}
 	}
 }
@@ -85,7 +66,7 @@ func nodeTexts(n *registry.Node) []string {
 func (w *worker) address(owner int, l *lookup) outcome {
 	list := w.list()
 	w.addresses.reset()
-	w.addressAnswer(&list, owner, l.address, w.nodeTTL)
+	w.addressAnswer(&list, owner, l.address, w.nodeTTLs.other)
 	return list.outcome()
 }
 
@@ -101,7 +82,7 @@ func (w *worker) reverse(owner int, l *lookup) outcome {
 		return noData
 	}
 	for _, n := range nodes {
-		w.pointerAnswer(owner, n.Name, w.speller.node, w.nodeTTL)
+		w.pointerAnswer(owner, n.Name, w.speller.node, w.nodeTTLs.of(n.Name))
 	}
 	if !list.empty() {
 		return found
@@ -110,7 +91,7 @@ func (w *worker) reverse(owner int, l *lookup) outcome {
 	for _, i := range instances {
 		if name := strings.ToLower(i.Service); !slices.Contains(names, name) {
 			names = append(names, name)
-			w.pointerAnswer(owner, i.Service, w.speller.service, w.serviceTTL)
+			w.pointerAnswer(owner, i.Service, w.speller.service, w.serviceTTLs.of(name))
 		}
 	}
 	return list.outcome()

@@ -3,6 +3,7 @@ package dnsserver
 import (
 	"encoding/binary"
 	"net"
+	"net/netip"
 
 	"github.com/miekg/dns"
 )
@@ -12,6 +13,8 @@ const (
 	ednsVersion = 0
 	// receiveSize is how large a UDP query may be, and what an OPT record says of it.
 	receiveSize = 1232
+	// maxSubnet is how long a client subnet option may be, with its code and length.
+	maxSubnet = 8 + 16
 )
 
 // query is all that an answer depends on, apart from the catalog.
@@ -19,13 +22,16 @@ type query struct {
 	id        uint16
 	recursion bool // RD, given back
 	unchecked bool // CD, given back
-	// name is the question's name in wire form, in the case it was asked in.
+	// name is the question's name in wire form, in the case it was asked in. It
+	// may lie in the packet.
 	name   []byte
 	qtype  uint16
 	qclass uint16
 	edns   edns
 	// stream says that the answer may have 65535 bytes.
 	stream bool
+	// client is who asks.
+	client netip.Addr
 }
 
 // edns is what the OPT record of a query says.
@@ -34,8 +40,10 @@ type edns struct {
 	version  uint8
 	size     uint16 // of the largest UDP answer that the client takes
 	dnssecOK bool   // DO, given back
-	// subnet is the client subnet option that the answer carries, whole, or empty.
-	subnet []byte
+	// subnet is the client subnet option that the answer carries, whole: the first
+	// subnetSize bytes.
+	subnet     [maxSubnet]byte
+	subnetSize uint8
 }
 
 // readQuery takes a query from a message. It reports false if the message is not
@@ -68,17 +76,17 @@ func (e *edns) read(extra []dns.RR) bool {
 		e.present = true
 		e.version, e.size, e.dnssecOK = opt.Version(), opt.UDPSize(), opt.Do()
 		for _, o := range opt.Option {
-			if subnet, ok := o.(*dns.EDNS0_SUBNET); ok && len(e.subnet) == 0 {
-				e.subnet = appendSubnet(nil, subnet)
+			if subnet, ok := o.(*dns.EDNS0_SUBNET); ok && e.subnetSize == 0 {
+				e.setSubnet(subnet)
 			}
 		}
 	}
 	return true
 }
 
-// appendSubnet appends a client's subnet option as the answer gives it back: with
+// setSubnet keeps a client's subnet option as the answer gives it back: with
 // scope 0, since an answer here is for everyone (RFC 7871 section 7.2.1).
-func appendSubnet(b []byte, s *dns.EDNS0_SUBNET) []byte {
+func (e *edns) setSubnet(s *dns.EDNS0_SUBNET) {
 	address := s.Address.To16()
 	if v4 := s.Address.To4(); s.Family == 1 && v4 != nil {
 		address = v4
@@ -88,11 +96,13 @@ func appendSubnet(b []byte, s *dns.EDNS0_SUBNET) []byte {
 		address, size = net.IP{}, 0
 	}
 	if size > len(address) {
-		return b
+		return
 	}
+	b := e.subnet[:0]
 	b = binary.BigEndian.AppendUint16(b, dns.EDNS0SUBNET)
 	b = binary.BigEndian.AppendUint16(b, uint16(4+size))
 	b = binary.BigEndian.AppendUint16(b, s.Family)
 	b = append(b, s.SourceNetmask, 0)
-	return append(b, address[:size]...)
+	b = append(b, address[:size]...)
+	e.subnetSize = uint8(len(b))
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"herald/registry/catalog"
 
@@ -20,11 +19,16 @@ type responder struct {
 	sizing
 	// local is the name of this process's node.
 	local string
-	// nodeTTL, serviceTTL and negativeTTL are in seconds.
-	nodeTTL, serviceTTL, negativeTTL uint32
-	onlyPassing                      bool
+	nodeTTLs    ttls
+	serviceTTLs ttls
+	negativeTTL uint32 // in seconds
+	onlyPassing bool
 	markTruncated                    bool
 	nodeMeta                         bool
+	// zoneMeta is the metadata that says where a node or an instance is, "" if that has no say.
+	zoneMeta string
+	// queries finds prepared queries; nil if there are none.
+	queries queries
 
 	workers sync.Pool // of *worker
 }
@@ -36,12 +40,18 @@ func newResponder(c *Config, node, datacenter string) (*responder, error) {
 		names:         names{datacenter: strings.ToLower(datacenter)},
 		sizing:        sizing{udp: c.UDPMaxSize, answers: c.UDPAnswerLimit},
 		local:         node,
-		nodeTTL:       seconds(c.NodeTTL),
-		serviceTTL:    seconds(c.ServiceTTL),
 		negativeTTL:   seconds(c.NegativeTTL),
 		onlyPassing:   c.OnlyPassing,
 		markTruncated: c.EnableTruncate,
 		nodeMeta:      c.NodeMetaTXT,
+		zoneMeta:      c.ZoneMeta,
+	}
+	var err error
+	if r.nodeTTLs, err = newTTLs(c.NodeTTL, c.NodeTTLs); err != nil {
+		return nil, err
+	}
+	if r.serviceTTLs, err = newTTLs(c.ServiceTTL, c.ServiceTTLs); err != nil {
+		return nil, err
 	}
 	if datacenterLabelProblem(datacenter) == "" {
 		r.speller.datacenter = datacenter
@@ -67,12 +77,10 @@ func newResponder(c *Config, node, datacenter string) (*responder, error) {
 	return r, nil
 }
 
-func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
-
 // datacenterLabelProblem says why names cannot carry a datacenter's name, or "".
 func datacenterLabelProblem(datacenter string) string {
 	switch strings.ToLower(datacenter) {
-	case labelService, labelNode, labelAddress:
+	case labelService, labelNode, labelAddress, labelQuery:
 		return "it is a word that names have another meaning for"
 	}
 	if _, ok := appendLabels(nil, datacenter); !ok || strings.Contains(datacenter, ".") {
@@ -95,13 +103,21 @@ type worker struct {
 	random *rand.Rand
 	message
 
+	// lookups are the name asked for, and those that aliases led to; beside is another.
+	lookups [maxAliases + 2]lookup
+	beside  lookup
+
+	order     order
 	instances []*catalog.Instance
 	addresses seen[addressKey]
-	targets   seen[targetKey]
-	services  seen[serviceKey]
 	texts     []textOwner
+	// named are the targets of a plan that have been named.
+	named []bool
 	// followed are where the names stand that aliases were followed from.
 	followed []int
+	// ttl is that of the records of services and nodes, where the answer has one of its own.
+	ttl    uint32
+	ttlSet bool
 }
 
 // outcome is what became of a question that was looked up.
@@ -114,6 +130,8 @@ const (
 	noData
 	// noName: the name does not exist.
 	noName
+	// failed: what there is cannot be told now.
+	failed
 )
 
 // respond answers q from x, and appends the answer to dst[:0]. The same index,
@@ -125,12 +143,13 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	}
 	defer w.release(r)
 	w.responder, w.index, w.query, w.random = r, x, q, random
-	w.followed = w.followed[:0]
+	w.followed, w.ttlSet = w.followed[:0], false
 	w.begin(dst, q)
 	w.limit = r.sizing.limit(q)
 
-	asked := r.parse(q.name)
-	if rcode := r.refuse(q, &asked); rcode != dns.RcodeSuccess {
+	asked := &w.lookups[0]
+	r.parse(asked, q.name)
+	if rcode := r.refuse(q, asked); rcode != dns.RcodeSuccess {
 		return response{w.finish(q, rcode, false), rcode}
 	}
 	if x.Revision() == 0 {
@@ -139,15 +158,25 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 		return response{w.finish(q, dns.RcodeServerFailure, false), dns.RcodeServerFailure}
 	}
 	rcode := dns.RcodeSuccess
-	switch end := w.resolve(nameAt, &asked, 0); end.outcome {
+	switch end := w.resolve(nameAt, asked, 0); end.outcome {
 	case noName:
 		rcode = dns.RcodeNameError
 		w.authoritySOA(end.owner, end.lookup)
 	case noData:
 		w.authoritySOA(end.owner, end.lookup)
+	case failed:
+		return response{w.fail(q, dns.RcodeServerFailure), dns.RcodeServerFailure}
 	}
 	w.truncated = w.truncated && r.markTruncated
 	return response{w.finish(q, rcode, true), rcode}
+}
+
+// fail turns what was written into an answer that says only that it failed, and how.
+func (w *worker) fail(q *query, rcode int) []byte {
+	limit := w.limit
+	w.begin(w.body, q)
+	w.limit = limit
+	return w.finish(q, rcode, false)
 }
 
 // malformed is the answer to what is not a query.
@@ -159,14 +188,11 @@ func (r *responder) malformed(dst []byte, q *query) response {
 
 // release returns a worker for reuse, without what it would keep alive.
 func (w *worker) release(r *responder) {
-	clear(w.instances[:cap(w.instances)])
-	clear(w.texts[:cap(w.texts)])
-	w.index, w.query, w.random = nil, nil, nil
+	clear(w.instances)
+	w.index, w.query, w.random, w.order.plan = nil, nil, nil, nil
 	w.body = nil // the caller's
-	w.instances, w.texts = w.instances[:0], w.texts[:0]
+	w.instances = w.instances[:0]
 	w.addresses.reset()
-	w.targets.reset()
-	w.services.reset()
 	r.workers.Put(w)
 }
 
@@ -204,6 +230,8 @@ func (w *worker) resolve(owner int, l *lookup, depth int) end {
 	switch l.kind {
 	case kindService:
 		return w.service(owner, l, depth)
+	case kindQuery:
+		return w.prepared(owner, l, depth)
 	case kindNode:
 		return w.node(owner, l, depth)
 	case kindAddress:

@@ -3,10 +3,7 @@ package dnsserver
 import (
 	"encoding/binary"
 	"net/netip"
-	"strings"
-
-	"herald/registry"
-	"herald/registry/catalog"
+	"unsafe"
 
 	"github.com/miekg/dns"
 )
@@ -15,6 +12,10 @@ const (
 	srvPriority = 1
 	// srvFixed is what stands before the target in an SRV record's data.
 	srvFixed = 6
+	// ownerSize is the pointer that a rendered record begins with.
+	ownerSize = 2
+	// targetAt is where the target stands in a rendered SRV record.
+	targetAt = ownerSize + recordFixed + srvFixed
 	// maxAliases is how many CNAMEs are followed.
 	maxAliases = 8
 	// maxAliasGlue is how many addresses are added for an SRV target that is
@@ -37,212 +38,203 @@ type targetKey struct {
 	address    netip.Addr
 }
 
-// textOwner is a node whose metadata may follow, and where its name is.
+// textOwner is metadata that may follow, and where the name that it is of stands.
 type textOwner struct {
-	node *registry.Node
+	text span
 	at   int
+}
+
+// view is a name as text, without a copy: it is valid as long as b is not changed, and must not be kept.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// appendSRV appends the data of an SRV record up to its target.
+func appendSRV(b []byte, weight, port uint16) []byte {
+	b = binary.BigEndian.AppendUint16(b, srvPriority)
+	b = binary.BigEndian.AppendUint16(b, weight)
+	return binary.BigEndian.AppendUint16(b, port)
 }
 
 // service answers for a service, or those of its instances that have a tag.
 func (w *worker) service(owner int, l *lookup, depth int) end {
-	instances := w.serving(l.name, l.tag)
-	if len(instances) == 0 {
+	s := w.index.Service(view(l.name))
+	if s == nil {
 		return end{noName, owner, l}
 	}
-	w.instances = append(w.instances[:0], instances...)
-	if w.query.qtype == dns.TypeSRV {
-		return end{w.srv(owner, l), owner, l}
-	}
-	return w.serviceAddresses(owner, l, depth)
+	return w.planned(owner, l, w.plan(s, kindOfPlan(w.query.qtype), l.zone, l.tag, w.near()), depth)
 }
 
-// serving are the instances of a service that are to be answered with.
-func (w *worker) serving(name, tag string) []*catalog.Instance {
-	s := w.index.Service(name)
-	if s == nil {
-		return nil
-	}
-	all := s.Serving(w.onlyPassing)
-	if tag == "" {
-		return all
-	}
-	var some []*catalog.Instance
-	for _, i := range all {
-		for _, t := range i.Tags {
-			if strings.EqualFold(t, tag) {
-				some = append(some, i)
-				break
-			}
+// planned answers with a plan.
+func (w *worker) planned(owner int, l *lookup, p *plan, depth int) end {
+	switch {
+	case p.instances == 0:
+		return end{noName, owner, l}
+	case w.query.qtype == dns.TypeSRV:
+		return end{w.services(owner, p), owner, l}
+	case !p.addressed && len(p.hosts) > 0:
+		// A name that has an address of either family is no alias, since a CNAME stands
+		// for every type (RFC 1034).
+		ttl := w.serviceTTLs.of(view(l.name))
+		if w.ttlSet {
+			ttl = w.ttl
 		}
+		return w.alias(owner, l, p.hosts[w.random.IntN(len(p.hosts))], ttl, depth)
+	case !w.wantsAddresses():
+		return end{noData, owner, l}
 	}
-	return some
+	return end{w.addressRecords(owner, p), owner, l}
 }
 
-// next moves a random one of the instances from n on to n, and returns it: taken
-// for n = 0, 1, 2 … the instances come in an order of which each is as likely.
-func (w *worker) next(n int) *catalog.Instance {
-	k := n + w.random.IntN(len(w.instances)-n)
-	w.instances[n], w.instances[k] = w.instances[k], w.instances[n]
-	return w.instances[n]
-}
-
-// endpoint is where an instance of the service that l asks for is reached. One
-// whose address is a name of that very service is at its node: following
-// the name would lead back here.
-func (w *worker) endpoint(i *catalog.Instance, l *lookup) endpoint {
-	e := instanceEndpoint(i)
-	if e.host == "" || !e.own {
-		return e
-	}
-	var wire [maxName]byte
-	name, ok := appendName(wire[:0], e.host)
-	if !ok {
-		return e
-	}
-	if to := w.parse(name); to.kind == kindService && to.name == l.name {
-		return nodeEndpoint(i.Host)
-	}
-	return e
-}
-
-// serviceAddresses writes A and AAAA records, or follows one of the host names
-// that the instances have for addresses. A name that has an address of either
-// family is no alias, since a CNAME stands for every type (RFC 1034).
-func (w *worker) serviceAddresses(owner int, l *lookup, depth int) end {
-	w.addresses.reset()
-	var host string
-	addressed := false
+// addressRecords writes A and AAAA records.
+func (w *worker) addressRecords(owner int, p *plan) outcome {
 	list := w.list()
-	for n := range w.instances {
-		e := w.endpoint(w.next(n), l)
-		if e.host != "" {
-			host = e.host
-			continue
-		}
-		addressed = true
-		if !w.wantsAddresses() || !w.addressAnswers(&list, owner, &e, w.serviceTTL) {
+	w.order.begin(p)
+	for {
+		u, ok := w.order.next(w.random)
+		if !ok || list.full() {
 			break
 		}
-	}
-	if !addressed && host != "" {
-		return w.alias(owner, l, host, w.serviceTTL, depth)
-	}
-	return end{list.outcome(), owner, l}
-}
-
-// srv writes SRV records, and what helps to reach their targets.
-func (w *worker) srv(owner int, l *lookup) outcome {
-	w.services.reset()
-	w.targets.reset()
-	w.texts = w.texts[:0]
-	list := w.list()
-	for n := range w.instances {
-		i := w.next(n)
-		if i.Port < 0 || i.Port > 1<<16-1 {
-			continue
-		}
-		if !w.srvAnswer(&list, owner, i, l) {
+		k := w.mark()
+		w.copyAnswer(p, u, owner)
+		if !w.keep(k) && !list.empty() {
 			break
 		}
-	}
-	if !w.truncated {
-		w.addTexts()
 	}
 	return list.outcome()
 }
 
-// srvAnswer writes the record of one instance, and reports whether there may be
-// more.
-func (w *worker) srvAnswer(list *list, owner int, i *catalog.Instance, l *lookup) bool {
-	e := w.endpoint(i, l)
-	k := w.mark()
-	w.body = w.record(w.body, owner, dns.TypeSRV, w.serviceTTL)
-	data := len(w.body)
-	share := weight(i)
-	w.body = binary.BigEndian.AppendUint16(w.body, srvPriority)
-	w.body = binary.BigEndian.AppendUint16(w.body, share)
-	w.body = binary.BigEndian.AppendUint16(w.body, uint16(i.Port))
-	target, ok := w.appendTarget(i, &e, l.zone)
-	if !ok || !w.services.add(serviceKey{target, uint16(i.Port), share}) {
-		w.takeBack(k)
-		return true
+// services writes SRV records, and what helps to reach their targets.
+func (w *worker) services(owner int, p *plan) outcome {
+	w.texts = w.texts[:0]
+	if p.repeated {
+		w.named = append(w.named[:0], make([]bool, len(p.targets))...)
 	}
-	if list.full() {
-		w.takeBack(k)
-		return false
-	}
-	endRecord(w.body, data)
-	bare := w.mark()
-	w.addTarget(data+srvFixed, i, target)
-	if !w.fits() && list.empty() {
-		w.takeBack(bare)
-		w.truncated = true
-	}
-	return w.keep(k) || list.empty()
-}
-
-// appendTarget writes the target of an instance's SRV record: its own address,
-// spelled as a name; the node's name, or its address where the name cannot be
-// one of DNS; or the host name that either has for an address.
-func (w *worker) appendTarget(i *catalog.Instance, e *endpoint, z *zone) (targetKey, bool) {
-	var ok bool
-	if e.host != "" {
-		w.body, ok = appendName(w.body, e.host)
-		return targetKey{host: e.host}, ok
-	}
-	if !e.own {
-		if w.body, ok = w.speller.node(w.body, i.Host.Name, z); ok {
-			return targetKey{node: i.Host.Name}, true
+	list := w.list()
+	w.order.begin(p)
+	for {
+		u, ok := w.order.next(w.random)
+		if !ok || list.full() {
+			break
+		}
+		k := w.mark()
+		at := w.copyAnswer(p, u, owner) + targetAt
+		bare := w.mark()
+		if !p.repeated || !w.named[u.target] {
+			w.addTarget(p, &p.targets[u.target], at)
+		}
+		if !w.fits() && list.empty() {
+			w.takeBack(bare)
+			w.truncated = true
+		}
+		kept := w.keep(k)
+		if kept && p.repeated {
+			w.named[u.target] = true
+		}
+		if !kept && !list.empty() {
+			break
 		}
 	}
-	if !e.main.IsValid() {
-		return targetKey{}, false
+	if !w.truncated {
+		w.addTexts(p)
 	}
-	w.body = w.speller.address(w.body, e.main, z)
-	return targetKey{address: e.main}, true
+	return list.outcome()
 }
 
-// addTarget adds the addresses of an SRV record's target, whose name stands at
-// at, unless they were added already.
-func (w *worker) addTarget(at int, i *catalog.Instance, target targetKey) {
-	if !w.targets.add(target) {
+// copyAnswer appends a unit's record, which is owner's, and returns where it stands.
+func (w *worker) copyAnswer(p *plan, u *unit, owner int) int {
+	at := len(w.body)
+	w.body = append(w.body, p.bytes[u.from:u.to]...)
+	// The names that answers are about stand near the message's beginning, within reach.
+	binary.BigEndian.PutUint16(w.body[at:], 0xc000|uint16(owner))
+	w.setTTL(w.body[at:])
+	return at
+}
+
+// setTTL changes the TTL of a rendered record, if the answer has one of its own.
+func (w *worker) setTTL(record []byte) {
+	if w.ttlSet {
+		binary.BigEndian.PutUint32(record[ownerSize+4:], w.ttl)
+	}
+}
+
+// addTarget adds what stands beside an SRV record whose target's name stands at at.
+func (w *worker) addTarget(p *plan, t *target, at int) {
+	if t.host {
+		w.addHost(at)
 		return
 	}
-	switch {
-	case target.host != "":
-		w.addHost(at)
-	case target.node != "":
-		e := nodeEndpoint(i.Host)
-		w.addAddresses(at, &e, w.nodeTTL)
-		if w.nodeMeta && len(i.Host.Meta) > 0 {
-			w.texts = append(w.texts, textOwner{&i.Host.Node, at})
+	w.addRecords(p.bytes[t.glue.from:t.glue.to], at)
+	if !t.text.empty() {
+		w.texts = append(w.texts, textOwner{t.text, at})
+	}
+}
+
+// addRecords adds rendered records, whose owner's name stands at at.
+func (w *worker) addRecords(records []byte, at int) {
+	for len(records) > 0 {
+		size := renderedSize(records)
+		w.addRecord(records[:size], at)
+		records = records[size:]
+	}
+}
+
+// renderedSize is how long the first of rendered records is.
+func renderedSize(records []byte) int {
+	const fixed = ownerSize + recordFixed
+	return fixed + int(binary.BigEndian.Uint16(records[fixed-2:]))
+}
+
+func (w *worker) addRecord(record []byte, at int) {
+	from := len(w.extra)
+	if at <= maxPointer {
+		w.extra = append(w.extra, record...)
+		binary.BigEndian.PutUint16(w.extra[from:], 0xc000|uint16(at))
+	} else {
+		w.extra = append(w.extra, w.name(at)...)
+		from = len(w.extra) - ownerSize
+		w.extra = append(w.extra, record[ownerSize:]...)
+	}
+	w.setTTL(w.extra[from:])
+	w.additional++
+}
+
+// addTexts adds the metadata of the nodes that SRV records name, as far as there
+// is room.
+func (w *worker) addTexts(p *plan) {
+	for _, t := range w.texts {
+		for records := p.bytes[t.text.from:t.text.to]; len(records) > 0; {
+			size := renderedSize(records)
+			k := w.mark()
+			w.addRecord(records[:size], t.at)
+			if !w.fits() {
+				w.takeBack(k)
+				return
+			}
+			records = records[size:]
 		}
-	default:
-		w.addAddress(at, target.address, w.serviceTTL)
 	}
 }
 
 // addHost adds the addresses of a host whose name stands at at, if it is ours.
 func (w *worker) addHost(at int) {
-	l := w.parse(w.name(at))
+	l := &w.beside
+	w.parse(l, w.name(at))
 	switch l.kind {
 	case kindAddress:
-		w.addAddress(at, l.address, w.serviceTTL)
+		w.addAddress(at, l.address, w.nodeTTLs.other)
 	case kindNode:
-		if n := w.index.Node(l.name); n != nil {
+		if n := w.index.Node(view(l.name)); n != nil {
 			e := nodeEndpoint(n)
-			w.addAddresses(at, &e, w.nodeTTL)
+			w.addAddresses(at, &e, w.nodeTTLs.of(n.Name))
 		}
 	case kindService:
-		some := w.serving(l.name, l.tag)
-		w.addresses.reset()
-		for _, i := range some[:min(len(some), maxAliasGlue)] {
-			e := instanceEndpoint(i)
-			for _, ip := range []netip.Addr{e.v4, e.v6} {
-				if ip.IsValid() && w.addresses.add(ip) {
-					w.addAddress(at, ip, w.serviceTTL)
-				}
-			}
+		s := w.index.Service(view(l.name))
+		if s == nil {
+			return
+		}
+		p := w.plan(s, planAddresses, l.zone, l.tag, "")
+		for i := range p.units[:min(len(p.units), maxAliasGlue)] {
+			u := &p.units[i]
+			w.addRecord(p.bytes[u.from:u.to], at)
 		}
 	}
 }

@@ -17,7 +17,9 @@ func (s *sizing) limit(q *query) int {
 	switch {
 	case q.stream:
 		return maxMessage
-	case !q.edns.present:
+	case !q.edns.present, q.qtype == dns.TypeANY:
+		// RFC 8482: what a question of any type brings to somebody else's address is not worth
+		// more. Over TCP it is whole.
 		return dns.MinMsgSize
 	}
 	return max(dns.MinMsgSize, min(int(q.edns.size), s.udp))

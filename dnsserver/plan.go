@@ -1,0 +1,396 @@
+package dnsserver
+
+import (
+	"bytes"
+	"maps"
+	"net/netip"
+	"sync/atomic"
+
+	"herald/registry"
+	"herald/registry/catalog"
+
+	"github.com/miekg/dns"
+)
+
+// plan is what the instances of a service come to in answers of one sort: every record,
+// rendered, with how large its share is. It hangs off the catalog's entry of the
+// service, so that the records are made once for each change of it, and the next answer after a
+// change is of what changed. It is immutable.
+//
+// An answer chooses the order and how much fits. What depends on the query is set where a record is copied:
+// the pointer to its owner, which its first two bytes are.
+type plan struct {
+	bytes []byte
+	units []unit
+	// preferred is how many units, the first, come before the others in any order.
+	preferred int
+	// trees are the shares of the preferred units and of the others, each as a tree of
+	// partial sums: see order.
+	trees [2][]uint64
+	// targets are what the units' SRV records name.
+	targets []target
+	// repeated says that several units have one target.
+	repeated bool
+	// addressed says that some instance has an address of either family. If none has, hosts
+	// are the host names that they have instead.
+	addressed bool
+	hosts     []string
+	// instances is how many there are to answer with. If none, the name does not exist.
+	instances int
+}
+
+// unit is one record of an answer.
+type unit struct {
+	span
+	share  uint64
+	target int32 // in plan.targets; -1 if it is no SRV record
+}
+
+// target is what SRV records name. Its own records' owners are the name within the first
+// SRV record that names it.
+type target struct {
+	glue span // its addresses
+	text span // its node's metadata
+	// host says that it is a host name, whose addresses, if it is one of ours, are found when they are
+	// asked for: they are of another entry of the catalog.
+	host bool
+}
+
+// span is a part of plan.bytes.
+type span struct{ from, to uint32 }
+
+func (s span) empty() bool { return s.from == s.to }
+
+// planKind is a sort of answer.
+type planKind uint8
+
+const (
+	planA planKind = iota
+	planAAAA
+	planAddresses // both
+	planSRV
+	planKinds
+)
+
+// kindOfPlan is the sort of plan that answers questions of a type.
+func kindOfPlan(qtype uint16) planKind {
+	switch qtype {
+	case dns.TypeAAAA:
+		return planAAAA
+	case dns.TypeANY:
+		return planAddresses
+	case dns.TypeSRV:
+		return planSRV
+	}
+	return planA
+}
+
+// planKey tells the plans of one service apart.
+type planKey struct {
+	kind planKind
+	zone *zone  // that targets are named in; nil unless kind is planSRV
+	tag  string // in lower case
+	// near is what the metadata of the instances that are preferred has under
+	// responder.zoneMeta; "" if none are.
+	near string
+}
+
+// maxPlans bounds how many plans a service keeps beside the common ones. What is not kept is made again for each query.
+const maxPlans = 64
+
+// plans are those of one service, for one responder.
+type plans struct {
+	// common are those without a tag, in the first zone, with nothing preferred.
+	common [planKinds]atomic.Pointer[plan]
+	// others is copied when one is added.
+	others atomic.Pointer[map[planKey]*plan]
+}
+
+// plan is what the instances of a service, those with a tag where it is not empty, come to.
+func (r *responder) plan(s *catalog.Service, kind planKind, z *zone, tag []byte, near string) *plan {
+	kept, _ := s.Derived(r).(*plans)
+	if kept == nil {
+		kept = s.Derive(r, &plans{}).(*plans)
+	}
+	if kind != planSRV {
+		z = nil
+	}
+	if len(tag) == 0 && near == "" && (z == nil || z == r.primary) {
+		at := &kept.common[kind]
+		p := at.Load()
+		if p == nil {
+			p = r.newPlan(s.Name, s.Serving(r.onlyPassing), kind, r.primary, nil)
+			at.Store(p) // who makes the same at the same time makes an equal one
+		}
+		return p
+	}
+	others := kept.others.Load()
+	if others != nil {
+		if p := (*others)[planKey{kind, z, string(tag), near}]; p != nil {
+			return p
+		}
+	}
+	if z == nil {
+		z = r.primary
+	}
+	instances := tagged(s, s.Serving(r.onlyPassing), tag)
+	if len(instances) == 0 {
+		return noPlan // not kept: there are as many tags that nobody has as one likes
+	}
+	key := planKey{kind, z, string(tag), near}
+	if kind != planSRV {
+		key.zone = nil
+	}
+	p := r.newPlan(s.Name, instances, kind, z, r.inZone(near))
+	kept.keep(key, p)
+	return p
+}
+
+// noPlan is that of no instances.
+var noPlan = &plan{}
+
+func (k *plans) keep(key planKey, p *plan) {
+	for {
+		old := k.others.Load()
+		next := map[planKey]*plan{}
+		if old != nil {
+			if len(*old) >= maxPlans {
+				return
+			}
+			next = maps.Clone(*old)
+		}
+		next[key] = p
+		if k.others.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
+// tagged are those of a service's instances that have a tag, in whatever case.
+func tagged(s *catalog.Service, all []*catalog.Instance, tag []byte) []*catalog.Instance {
+	if len(tag) == 0 {
+		return all
+	}
+	has := func(tags []string) bool {
+		for _, t := range tags {
+			if foldsTo(t, tag) {
+				return true
+			}
+		}
+		return false
+	}
+	if !has(s.Tags()) {
+		return nil
+	}
+	var some []*catalog.Instance
+	for _, i := range all {
+		if has(i.Tags) {
+			some = append(some, i)
+		}
+	}
+	return some
+}
+
+// foldsTo reports whether a text is, in lower case, another one. Only ASCII has cases, as in DNS.
+func foldsTo(text string, folded []byte) bool {
+	if len(text) != len(folded) {
+		return false
+	}
+	for i := range folded {
+		if lower(text[i]) != folded[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// planner makes a plan.
+type planner struct {
+	*responder
+	*plan
+	service string
+	kind    planKind
+	zone    *zone
+	message message // its body are the plan's bytes
+
+	ttl       uint32
+	addresses map[addressKey]int // units by what they say
+	services  map[serviceKey]int
+	named     map[targetKey]int32 // targets
+}
+
+// newPlan makes the plan of instances of the service of that name, all of which are to be answered with:
+// those that prefer picks first, if it is not nil.
+func (r *responder) newPlan(service string, instances []*catalog.Instance, kind planKind, z *zone, prefer func(*catalog.Instance) bool) *plan {
+	if len(instances) == 0 {
+		return noPlan
+	}
+	p := planner{
+		responder: r, plan: &plan{instances: len(instances)}, service: service, kind: kind, zone: z, ttl: r.serviceTTLs.of(service),
+		addresses: map[addressKey]int{}, services: map[serviceKey]int{}, named: map[targetKey]int32{},
+	}
+	hosts := map[string]bool{}
+	add := func(i *catalog.Instance) {
+		e := p.endpoint(i)
+		switch {
+		case kind == planSRV:
+			p.addService(i, &e)
+		case e.host == "":
+			p.addressed = true
+			p.addAddress(i, e.v4)
+			p.addAddress(i, e.v6)
+		case !hosts[e.host]:
+			hosts[e.host] = true
+			p.hosts = append(p.hosts, e.host)
+		}
+	}
+	if prefer != nil {
+		for _, i := range instances {
+			if prefer(i) {
+				add(i)
+			}
+		}
+		p.preferred = len(p.units)
+	}
+	for _, i := range instances {
+		if prefer == nil || !prefer(i) {
+			add(i)
+		}
+	}
+	p.bytes = bytes.Clone(p.message.body)
+	p.trees = [2][]uint64{newTree(p.units[:p.preferred]), newTree(p.units[p.preferred:])}
+	return p.plan
+}
+
+// endpoint is where an instance is reached. One whose address is a name of its
+// own service is at its node: following the name would lead back here.
+func (p *planner) endpoint(i *catalog.Instance) endpoint {
+	e := instanceEndpoint(i)
+	if e.host == "" || !e.own {
+		return e
+	}
+	var wire [maxName]byte
+	name, ok := appendName(wire[:0], e.host)
+	if !ok {
+		return e
+	}
+	var to lookup
+	if p.parse(&to, name); to.kind == kindService && foldsTo(p.service, to.name) {
+		return nodeEndpoint(i.Host)
+	}
+	return e
+}
+
+// addAddress adds an A or AAAA record, if its kind is the plan's. Instances at one address
+// share its record, and it has all their shares.
+func (p *planner) addAddress(i *catalog.Instance, ip netip.Addr) {
+	switch {
+	case !ip.IsValid(), p.kind == planA && !ip.Is4(), p.kind == planAAAA && ip.Is4():
+		return
+	}
+	if n, ok := p.addresses[ip]; ok {
+		p.units[n].share += share(weight(i))
+		return
+	}
+	p.addresses[ip] = len(p.units)
+	from := len(p.message.body)
+	p.message.body = p.message.appendAddress(p.message.body, 0, ip, p.ttl)
+	p.units = append(p.units, unit{span: p.since(from), share: share(weight(i)), target: -1})
+}
+
+func (p *planner) since(from int) span { return span{uint32(from), uint32(len(p.message.body))} }
+
+// addService adds the SRV record of an instance. Records that would be equal come once.
+func (p *planner) addService(i *catalog.Instance, e *endpoint) {
+	if i.Port < 0 || i.Port > 1<<16-1 {
+		return
+	}
+	m := &p.message
+	from := len(m.body)
+	w := weight(i)
+	m.body = m.record(m.body, 0, dns.TypeSRV, p.ttl)
+	data := len(m.body)
+	m.body = appendSRV(m.body, w, uint16(i.Port))
+	named, ok := p.appendTarget(i, e)
+	if !ok {
+		m.body = m.body[:from]
+		return
+	}
+	key := serviceKey{named, uint16(i.Port), w}
+	if n, ok := p.services[key]; ok {
+		p.units[n].share += share(w)
+		m.body = m.body[:from]
+		return
+	}
+	p.services[key] = len(p.units)
+	endRecord(m.body, data)
+	u := unit{span: p.since(from), share: share(w)}
+	if u.target, ok = p.named[named]; ok {
+		p.repeated = true
+	} else {
+		u.target = int32(len(p.targets))
+		p.named[named] = u.target
+		p.targets = append(p.targets, p.target(i, named))
+	}
+	p.units = append(p.units, u)
+}
+
+// appendTarget writes the target of an instance's SRV record: its own address,
+// spelled as a name; the node's name, or its address where the name cannot be
+// one of DNS; or the host name that either has for an address.
+func (p *planner) appendTarget(i *catalog.Instance, e *endpoint) (targetKey, bool) {
+	var ok bool
+	m := &p.message
+	if e.host != "" {
+		m.body, ok = appendName(m.body, e.host)
+		return targetKey{host: e.host}, ok
+	}
+	if !e.own {
+		if m.body, ok = p.speller.node(m.body, i.Host.Name, p.zone); ok {
+			return targetKey{node: i.Host.Name}, true
+		}
+	}
+	if !e.main.IsValid() {
+		return targetKey{}, false
+	}
+	m.body = p.speller.address(m.body, e.main, p.zone)
+	return targetKey{address: e.main}, true
+}
+
+// target renders what stands beside the SRV records of a target.
+func (p *planner) target(i *catalog.Instance, key targetKey) (t target) {
+	m := &p.message
+	from := len(m.body)
+	switch {
+	case key.host != "":
+		return target{host: true}
+	case key.node == "":
+		m.body = m.appendAddress(m.body, 0, key.address, p.ttl)
+		t.glue = p.since(from)
+		return t
+	}
+	e, ttl := nodeEndpoint(i.Host), p.nodeTTLs.of(i.Host.Name)
+	for _, ip := range []netip.Addr{e.v4, e.v6} {
+		if ip.IsValid() {
+			m.body = m.appendAddress(m.body, 0, ip, ttl)
+		}
+	}
+	t.glue = p.since(from)
+	if p.nodeMeta {
+		from = len(m.body)
+		m.body = p.appendTexts(m.body, &i.Host.Node, ttl)
+		t.text = p.since(from)
+	}
+	return t
+}
+
+func (p *planner) appendTexts(b []byte, n *registry.Node, ttl uint32) []byte {
+	for _, text := range nodeTexts(n) {
+		b, _ = p.message.appendText(b, 0, text, ttl) // one that no record can hold is left out
+	}
+	return b
+}
+
+// share is how much an instance of that weight counts for in the order. One of weight 0 comes
+// first now and then, as RFC 2782 wants.
+func share(weight uint16) uint64 { return max(1, uint64(weight)<<8) }
