@@ -14,7 +14,7 @@ func BenchmarkHandler(b *testing.B) {
 	recs.fleet("web", 10)
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeSRV} {
 		b.Run(dns.TypeToString[qtype], func(b *testing.B) {
-			h := testHandler(b, &recs, false)
+			h := testHandler(b, &recs)
 			m := question("web.service.consul", qtype)
 			m.SetEdns0(1232, false)
 			var w discard

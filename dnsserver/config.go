@@ -11,7 +11,8 @@ import (
 
 // Config is the door's settings.
 type Config struct {
-	Address string `config:"address" usage:"address to answer DNS on, UDP and TCP on one port"`
+	Address          string   `config:"address" usage:"address to answer DNS on, UDP and TCP on one port"`
+	FurtherAddresses []string `config:"further_addresses" usage:"more addresses to answer on in the same way"`
 
 	Domain     string   `config:"domain" usage:"domain that services and nodes are under"`
 	AltDomains []string `config:"alt_domains" usage:"further domains to answer for in the same way"`
@@ -23,12 +24,15 @@ type Config struct {
 	ServiceTTLs []string      `config:"service_ttls" usage:"the same for single services: name=duration, where a name may end in * for any that begins so"`
 	NegativeTTL time.Duration `config:"negative_ttl" usage:"how long it may be cached that a name or record does not exist"`
 
-	OnlyPassing    bool `config:"only_passing" usage:"leave out instances in warning too, not only critical ones"`
+	OnlyPassing    bool   `config:"only_passing" usage:"leave out instances in warning too, not only critical ones"`
 	ZoneMeta       string `config:"zone_meta" usage:"metadata that says where an instance or its node is: instances where the client is come first; empty is off"`
-	NodeMetaTXT    bool `config:"node_meta_txt" usage:"add the nodes' metadata to SRV answers where there is room"`
-	UDPAnswerLimit int  `config:"udp_answer_limit" usage:"most records in a UDP answer of 512 bytes; 0 is as many as fit"`
-	UDPMaxSize     int  `config:"udp_max_size" usage:"largest UDP answer in bytes, whatever a client says it takes"`
-	EnableTruncate bool `config:"enable_truncate" usage:"set the TC bit on answers that leave something out, so that clients ask again over TCP"`
+	NodeMetaTXT    bool   `config:"node_meta_txt" usage:"add the nodes' metadata to SRV answers where there is room"`
+	UDPAnswerLimit int    `config:"udp_answer_limit" usage:"most records in a UDP answer of 512 bytes; 0 is as many as fit"`
+	UDPMaxSize     int    `config:"udp_max_size" usage:"largest UDP answer in bytes, whatever a client says it takes"`
+	EnableTruncate bool   `config:"enable_truncate" usage:"set the TC bit on answers that leave something out, so that clients ask again over TCP"`
+
+	MaxStale        time.Duration `config:"max_stale" usage:"how old the catalog may be that is answered from; 0 is any age, so that answers go on whatever becomes of the servers"`
+	StaleErrorAfter time.Duration `config:"stale_error_after" usage:"how old the catalog is when answers carry its age as an extended error (RFC 8914); 0 is never"`
 
 	TCPConnections int           `config:"tcp_connections" usage:"most TCP connections at once; further ones are closed"`
 	TCPIdleTimeout time.Duration `config:"tcp_idle_timeout" usage:"how long a TCP connection may be idle"`
@@ -56,7 +60,9 @@ func DefaultConfig() Config {
 // Validate says what is wrong with the settings, by their names.
 func (c *Config) Validate() error {
 	return errors.Join(
-		c.validateAddress(),
+		c.validateAddresses(),
+		validAge("max_stale", c.MaxStale),
+		validAge("stale_error_after", c.StaleErrorAfter),
 		c.validateDomains(),
 		validTTL("node_ttl", c.NodeTTL),
 		validTTL("service_ttl", c.ServiceTTL),
@@ -70,13 +76,28 @@ func (c *Config) Validate() error {
 	)
 }
 
-func (c *Config) validateAddress() error {
-	_, port, err := net.SplitHostPort(c.Address)
+func (c *Config) validateAddresses() error {
+	errs := []error{validAddress(addressSetting, c.Address)}
+	for _, a := range c.FurtherAddresses {
+		errs = append(errs, validAddress(furtherAddressesSetting, a))
+	}
+	return errors.Join(errs...)
+}
+
+func validAddress(setting, address string) error {
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("address %q: %w; it is host:port, such as 127.0.0.1:8600", c.Address, err)
+		return fmt.Errorf("%s %q: %w; it is host:port, such as 127.0.0.1:8600", setting, address, err)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("address %q: the port is a number from 0 to 65535, not %q", c.Address, port)
+		return fmt.Errorf("%s %q: the port is a number from 0 to 65535, not %q", setting, address, port)
+	}
+	return nil
+}
+
+func validAge(setting string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%s is at least 0s, not %v", setting, d)
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package dnsserver
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -16,16 +18,16 @@ import (
 	"github.com/miekg/dns"
 )
 
-// handler is what miekg/dns calls for each message, from any number of goroutines.
+// handler answers messages, from any number of goroutines.
 type handler struct {
 	*responder
 	catalog *catalog.Catalog
 	metrics *metrics
 	log     *slog.Logger
+	// freshness is how old the catalog is; nil if nobody asks.
+	freshness *freshness
 	// random is shared: its source is safe for concurrent use.
 	random *rand.Rand
-	// stream says that messages come over TCP.
-	stream bool
 
 	buffers *sync.Pool // of *[]byte
 }
@@ -35,35 +37,98 @@ type anyOrder struct{}
 
 func (anyOrder) Uint64() uint64 { return rand.Uint64() }
 
-// ServeDNS answers one message.
+// recovered is deferred around each message: a mistake in here must not let one packet from the
+// network take the whole process, which may be a voter, with it.
+func (h *handler) recovered() {
+	if p := recover(); p != nil {
+		h.log.Error("dns: query failed", "panic", p, "stack", string(debug.Stack()))
+		h.metrics.count(0, dns.RcodeServerFailure)
+	}
+}
+
+// ServeDNS answers one message that came over a stream. It is what miekg/dns calls.
 func (h *handler) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
-	// A mistake in here must not let one packet from the network take the whole
-	// process, which may be a voter, with it.
-	defer func() {
-		if p := recover(); p != nil {
-			h.log.Error("dns: query failed", "panic", p, "question", r.Question, "stack", string(debug.Stack()))
-			h.metrics.count(0, dns.RcodeServerFailure)
-		}
-	}()
+	defer h.recovered()
 	h.serve(w, r)
 }
 
 func (h *handler) serve(w dns.ResponseWriter, r *dns.Msg) {
 	start := time.Now()
 	buf := h.buffer()
-	q, ok := readQuery(r, h.stream)
-	var a response
-	if ok {
-		a = h.respond(*buf, h.catalog.Index(), q, h.random)
-	} else {
-		a = h.malformed(*buf, q)
-	}
+	q, a := h.message(*buf, r, clientOf(w.RemoteAddr()), true)
 	if _, err := w.Write(a.wire); err != nil && !gone(err) {
 		h.log.Debug("dns: answer not sent", "client", w.RemoteAddr(), "bytes", len(a.wire), "err", err)
 	}
 	*buf = a.wire[:0]
 	h.buffers.Put(buf)
 	h.metrics.answered(q.qtype, a.rcode, time.Since(start))
+}
+
+// message answers a message that was read whole.
+func (h *handler) message(dst []byte, r *dns.Msg, client netip.Addr, stream bool) (*query, response) {
+	q, ok := readQuery(r, stream)
+	if !ok {
+		return q, h.malformed(dst, q)
+	}
+	q.client = client
+	return q, h.answer(dst, q)
+}
+
+// answer answers a query from what the catalog is now.
+func (h *handler) answer(dst []byte, q *query) response {
+	q.age = h.freshness.age()
+	return h.respond(dst, h.catalog.Index(), q, h.random)
+}
+
+// packet answers what readPacket did not read: whatever comes in a UDP packet. The answer is empty where
+// none is to be sent.
+func (h *handler) packet(dst, packet []byte, client netip.Addr) (qtype uint16, a response) {
+	if len(packet) < headerSize {
+		h.metrics.count(0, dns.RcodeFormatError)
+		return 0, response{dst[:0], dns.RcodeSuccess}
+	}
+	header := readHeader(packet)
+	switch h.accept(header) {
+	case dns.MsgAccept:
+	case dns.MsgReject:
+		return 0, rejection(dst, header, dns.RcodeFormatError)
+	case dns.MsgRejectNotImplemented:
+		return 0, rejection(dst, header, dns.RcodeNotImplemented)
+	default:
+		return 0, response{dst[:0], dns.RcodeSuccess}
+	}
+	var m dns.Msg
+	if m.Unpack(packet) != nil {
+		h.metrics.count(0, dns.RcodeFormatError)
+		return 0, rejection(dst, header, dns.RcodeFormatError)
+	}
+	q, a := h.message(dst, &m, client, false)
+	h.metrics.count(q.qtype, a.rcode)
+	return q.qtype, a
+}
+
+func readHeader(b []byte) dns.Header {
+	at := func(i int) uint16 { return binary.BigEndian.Uint16(b[2*i:]) }
+	return dns.Header{Id: at(0), Bits: at(1), Qdcount: at(2), Ancount: at(3), Nscount: at(4), Arcount: at(5)}
+}
+
+// rejection is an answer that is a header alone: of a message that is turned away by its own header, or
+// cannot be read.
+func rejection(dst []byte, header dns.Header, rcode int) response {
+	const opcode = 0xf << 11
+	b := binary.BigEndian.AppendUint16(dst[:0], header.Id)
+	b = binary.BigEndian.AppendUint16(b, flagQR|header.Bits&(opcode|flagRD)|uint16(rcode))
+	return response{append(b, make([]byte, headerSize-4)...), rcode}
+}
+
+func clientOf(a net.Addr) netip.Addr {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap()
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
 }
 
 func (h *handler) buffer() *[]byte {

@@ -75,7 +75,7 @@ func (m *message) begin(dst []byte, q *query) {
 		m.body = binary.BigEndian.AppendUint16(m.body, q.qclass)
 	}
 	if q.edns.present {
-		m.reserved = optFixed + int(q.edns.subnetSize)
+		m.reserved = optFixed + q.edns.optionsSize()
 	}
 }
 
@@ -205,6 +205,7 @@ func appendOPT(b []byte, e *edns, rcode int) []byte {
 		flags = 1 << 15
 	}
 	b = binary.BigEndian.AppendUint16(b, flags)
-	b = binary.BigEndian.AppendUint16(b, uint16(e.subnetSize))
-	return append(b, e.subnet[:e.subnetSize]...)
+	b = binary.BigEndian.AppendUint16(b, uint16(e.optionsSize()))
+	b = append(b, e.subnet[:e.subnetSize]...)
+	return append(b, e.extended[:e.extendedSize]...)
 }

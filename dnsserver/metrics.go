@@ -1,7 +1,7 @@
 package dnsserver
 
 import (
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"herald/registry/plugin"
@@ -13,20 +13,24 @@ import (
 type metrics struct {
 	queries  plugin.Counter
 	duration interface{ Observe(seconds float64) }
-	// counters are those of queries, by outcomeLabels.
-	counters sync.Map
+	// counters are those of queries, by type and response code, each made when it first counts.
+	counters [len(countedTypes) + 1][len(countedRcodes) + 1]atomic.Pointer[counter]
 }
 
-// outcomeLabels tell queries apart. There are few of them, whatever is asked.
-type outcomeLabels struct {
-	qtype uint16 // one of knownTypes, or 0
-	rcode int
+type incrementer interface{ Inc() }
+
+type counter struct{ incrementer }
+
+// countedTypes are the types that are counted by name; the others are "other".
+var countedTypes = [...]uint16{
+	dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeANY, dns.TypeTXT, dns.TypeNS,
+	dns.TypeSOA, dns.TypePTR, dns.TypeCNAME, dns.TypeMX, dns.TypeDS, dns.TypeHTTPS,
 }
 
-// knownTypes are the types that are counted by name; the others are "other".
-var knownTypes = map[uint16]bool{
-	dns.TypeA: true, dns.TypeAAAA: true, dns.TypeSRV: true, dns.TypeANY: true, dns.TypeTXT: true, dns.TypeNS: true,
-	dns.TypeSOA: true, dns.TypePTR: true, dns.TypeCNAME: true, dns.TypeMX: true, dns.TypeDS: true, dns.TypeHTTPS: true,
+// countedRcodes are the response codes that are given.
+var countedRcodes = [...]int{
+	dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeServerFailure, dns.RcodeRefused, dns.RcodeFormatError, dns.RcodeNotImplemented,
+	dns.RcodeBadVers, dns.RcodeBadCookie,
 }
 
 func newMetrics(m plugin.Metrics) *metrics {
@@ -45,24 +49,38 @@ func (m *metrics) answered(qtype uint16, rcode int, took time.Duration) {
 
 // count counts a query that took no time, such as one turned away by its header.
 func (m *metrics) count(qtype uint16, rcode int) {
-	if !knownTypes[qtype] {
-		qtype = 0
+	t, r := len(countedTypes), len(countedRcodes)
+	for i, known := range &countedTypes {
+		if known == qtype {
+			t = i
+			break
+		}
 	}
-	labels := outcomeLabels{qtype, rcode}
-	c, ok := m.counters.Load(labels)
-	if !ok {
+	for i, known := range &countedRcodes {
+		if known == rcode {
+			r = i
+			break
+		}
+	}
+	at := &m.counters[t][r]
+	c := at.Load()
+	if c == nil {
 		name := "other"
-		if qtype != 0 {
+		if t < len(countedTypes) {
 			name = dns.TypeToString[qtype]
 		}
-		c, _ = m.counters.LoadOrStore(labels, m.queries.With(name, rcodeName(rcode)))
+		c = &counter{m.queries.With(name, rcodeName(rcode))}
+		at.Store(c)
 	}
-	c.(interface{ Inc() }).Inc()
+	c.Inc()
 }
 
 func rcodeName(rcode int) string {
 	if rcode == dns.RcodeBadVers { // the name that dns has for 16 is another use of it
 		return "BADVERS"
 	}
-	return dns.RcodeToString[rcode]
+	if name := dns.RcodeToString[rcode]; name != "" {
+		return name
+	}
+	return "other"
 }

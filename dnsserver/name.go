@@ -38,7 +38,7 @@ const (
 type lookup struct {
 	labels labels
 	kind   kind
-	zone *zone
+	zone   *zone
 	// zoneAt is where the zone's own labels begin, within the name's wire form.
 	zoneAt int
 	// name is the service's or the node's, tag a service's tag or empty. All are

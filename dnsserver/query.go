@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -32,6 +33,8 @@ type query struct {
 	stream bool
 	// client is who asks.
 	client netip.Addr
+	// age is how old the catalog may be.
+	age time.Duration
 }
 
 // edns is what the OPT record of a query says.
@@ -44,6 +47,9 @@ type edns struct {
 	// subnetSize bytes.
 	subnet     [maxSubnet]byte
 	subnetSize uint8
+	// extended is the extended error that the answer carries, in the same way.
+	extended     [maxExtended]byte
+	extendedSize uint8
 }
 
 // readQuery takes a query from a message. It reports false if the message is not

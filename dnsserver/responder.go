@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"herald/registry/catalog"
 
@@ -18,15 +19,18 @@ type responder struct {
 	speller
 	sizing
 	// local is the name of this process's node.
-	local string
-	nodeTTLs    ttls
-	serviceTTLs ttls
-	negativeTTL uint32 // in seconds
-	onlyPassing bool
-	markTruncated                    bool
-	nodeMeta                         bool
+	local         string
+	nodeTTLs      ttls
+	serviceTTLs   ttls
+	negativeTTL   uint32 // in seconds
+	onlyPassing   bool
+	markTruncated bool
+	nodeMeta      bool
 	// zoneMeta is the metadata that says where a node or an instance is, "" if that has no say.
 	zoneMeta string
+	// maxStale is how old a catalog is answered from, 0 for any age; staleErrorAfter how old it is
+	// when answers say so, 0 for never.
+	maxStale, staleErrorAfter time.Duration
 	// queries finds prepared queries; nil if there are none.
 	queries queries
 
@@ -45,6 +49,7 @@ func newResponder(c *Config, node, datacenter string) (*responder, error) {
 		markTruncated: c.EnableTruncate,
 		nodeMeta:      c.NodeMetaTXT,
 		zoneMeta:      c.ZoneMeta,
+		maxStale:      c.MaxStale, staleErrorAfter: c.StaleErrorAfter,
 	}
 	var err error
 	if r.nodeTTLs, err = newTTLs(c.NodeTTL, c.NodeTTLs); err != nil {
@@ -144,6 +149,7 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	defer w.release(r)
 	w.responder, w.index, w.query, w.random = r, x, q, random
 	w.followed, w.ttlSet = w.followed[:0], false
+	tooOld := r.stale(q)
 	w.begin(dst, q)
 	w.limit = r.sizing.limit(q)
 
@@ -152,9 +158,9 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	if rcode := r.refuse(q, asked); rcode != dns.RcodeSuccess {
 		return response{w.finish(q, rcode, false), rcode}
 	}
-	if x.Revision() == 0 {
-		// The catalog has not been read yet: that a name does not exist is not
-		// ours to say, and would be remembered.
+	if x.Revision() == 0 || tooOld {
+		// The catalog has not been read yet, or is older than it may be: that a name does not
+		// exist is not ours to say, and would be remembered.
 		return response{w.finish(q, dns.RcodeServerFailure, false), dns.RcodeServerFailure}
 	}
 	rcode := dns.RcodeSuccess

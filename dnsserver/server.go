@@ -4,38 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
 
 	"herald/registry/plugin"
-
-	"github.com/miekg/dns"
 )
 
 const (
-	addressSetting = "address"
+	addressSetting          = "address"
+	furtherAddressesSetting = "further_addresses"
 	// bindTries is how often a port is chosen before giving up on one that is
 	// free for both UDP and TCP.
 	bindTries = 16
-	// tcpFirstRead is how long a new connection may take to send its first query,
-	// and tcpWrite how long it may take to receive an answer.
-	tcpFirstRead = 5 * time.Second
-	tcpWrite     = 5 * time.Second
 	// udpReceiveBuffer is what the kernel is asked to hold of packets that wait.
 	udpReceiveBuffer = 4 << 20
+	// maxUDPSockets bounds how many sockets share the packets of one address.
+	maxUDPSockets = 16
 )
 
 // Door is the DNS door.
 type Door struct {
 	config Config
 	drain  time.Duration
-	udp    *net.UDPConn
-	tcp    *tcpListener
-	// servers are the one for udp and the one for tcp.
-	servers []*dns.Server
+
+	addresses []plugin.Address
+	// serving are what Run runs: each serves until its context ends, and closes what it has.
+	serving []interface {
+		serve(ctx context.Context) error
+	}
+	closers []io.Closer
 }
 
 var _ plugin.Door = (*Door)(nil)
@@ -49,45 +51,76 @@ func (d *Door) Config() any { return &d.config }
 // Validate says what is wrong with the settings.
 func (d *Door) Validate() error { return d.config.Validate() }
 
-// Open binds the UDP and the TCP socket.
-func (d *Door) Open(ctx context.Context, h *plugin.Host) error {
+// Open binds the UDP and TCP sockets.
+func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 	r, err := newResponder(&d.config, h.Node, h.Datacenter)
 	if err != nil {
 		return fmt.Errorf("dns: %w", err)
 	}
+	r.queries = storedQueries(h.Store)
 	if problem := datacenterLabelProblem(h.Datacenter); problem != "" {
 		h.Log.Warn("dns: names are given without the datacenter, and cannot be asked for with it", "datacenter", h.Datacenter, "because", problem)
 	}
-	udp, tcp, err := bind(ctx, d.config.Address)
-	if err != nil {
-		return &plugin.ListenError{Setting: addressSetting, Address: d.config.Address, Err: err}
-	}
-	// A smaller buffer than asked for only drops packets sooner.
-	_ = udp.SetReadBuffer(udpReceiveBuffer)
-	d.udp, d.tcp = udp, newTCPListener(tcp, d.config.TCPConnections, tcpWrite)
 	d.drain = h.DrainTimeout
+	defer func() {
+		if err != nil {
+			for _, c := range d.closers {
+				c.Close()
+			}
+			d.addresses, d.serving, d.closers = nil, nil, nil
+		}
+	}()
+	over := &handler{
+		responder: r, catalog: h.Catalog, metrics: newMetrics(h.Metrics), log: h.Log, freshness: newFreshness(h.Catalog),
+		random: rand.New(anyOrder{}), buffers: &sync.Pool{},
+	}
+	h.Metrics.Gauge("herald_dns_catalog_age_seconds", "How old the catalog that DNS answers from may be.", over.freshness.seconds)
+	d.serving = append(d.serving, over.freshness)
+	if err := d.listen(ctx, over, addressSetting, d.config.Address); err != nil {
+		return err
+	}
+	for _, address := range d.config.FurtherAddresses {
+		if err := d.listen(ctx, over, furtherAddressesSetting, address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-	over := handler{
-		responder: r,
-		catalog:   h.Catalog,
-		metrics:   newMetrics(h.Metrics),
-		log:       h.Log,
-		random:    rand.New(anyOrder{}),
-		buffers:   &sync.Pool{},
+// listen binds a UDP and a TCP socket on one port, with as many more UDP sockets on it as there are
+// processors to answer with.
+func (d *Door) listen(ctx context.Context, h *handler, setting, address string) error {
+	udp, tcp, err := bind(ctx, address)
+	if err != nil {
+		return &plugin.ListenError{Setting: setting, Address: address, Err: err}
 	}
-	overTCP := over
-	overTCP.stream = true
-	d.servers = []*dns.Server{
-		{PacketConn: udp, Handler: &over, UDPSize: receiveSize},
-		{
-			Listener: d.tcp, Handler: &overTCP, MaxTCPQueries: -1, ReadTimeout: tcpFirstRead,
-			IdleTimeout: func() time.Duration { return d.config.TCPIdleTimeout },
-		},
+	d.closers = append(d.closers, udp, tcp)
+	sockets := []*net.UDPConn{udp}
+	for len(sockets) < min(runtime.GOMAXPROCS(0), maxUDPSockets) {
+		next, err := bindBeside(ctx, udp)
+		if err != nil {
+			if !errors.Is(err, errors.ErrUnsupported) {
+				h.log.Warn("dns: packets are answered by fewer sockets than there are processors", "address", address, "sockets", len(sockets), "err", err)
+			}
+			break
+		}
+		d.closers = append(d.closers, next)
+		sockets = append(sockets, next)
 	}
-	for _, s := range d.servers {
-		s.MsgAcceptFunc = over.accept
-		s.MsgInvalidFunc = over.invalid
+	for _, conn := range sockets {
+		// A smaller buffer than asked for only drops packets sooner.
+		_ = conn.SetReadBuffer(udpReceiveBuffer)
+		s, err := newUDPServer(h, conn)
+		if err != nil {
+			return err
+		}
+		d.serving = append(d.serving, s)
 	}
+	d.serving = append(d.serving, d.newStreamServer(h, tcp))
+	const use = "DNS"
+	d.addresses = append(d.addresses,
+		plugin.Address{Network: "udp", Address: udp.LocalAddr().String(), Use: use},
+		plugin.Address{Network: "tcp", Address: tcp.Addr().String(), Use: use})
 	return nil
 }
 
@@ -117,25 +150,37 @@ func bind(ctx context.Context, address string) (*net.UDPConn, net.Listener, erro
 	}
 }
 
-// Addresses are the UDP and the TCP address, which have the same port.
-func (d *Door) Addresses() []plugin.Address {
-	const use = "DNS"
-	return []plugin.Address{
-		{Network: "udp", Address: d.udp.LocalAddr().String(), Use: use},
-		{Network: "tcp", Address: d.tcp.Addr().String(), Use: use},
+// bindBeside takes another UDP socket on the address of one, for a part of its packets. Only that one is
+// bound without leave to share, so that an address which another process has is still found to be taken.
+func bindBeside(ctx context.Context, udp *net.UDPConn) (*net.UDPConn, error) {
+	raw, err := udp.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
+	if err := shareable(raw); err != nil {
+		return nil, err
+	}
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return shareable(raw) }}
+	next, err := lc.ListenPacket(ctx, "udp", udp.LocalAddr().String())
+	if err != nil {
+		return nil, err
+	}
+	return next.(*net.UDPConn), nil
 }
+
+// Addresses are the UDP and the TCP address, which have the same port, of each address that is answered on.
+func (d *Door) Addresses() []plugin.Address { return d.addresses }
 
 // Run answers queries until ctx ends.
 func (d *Door) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error)
-	for _, s := range d.servers {
-		go func() { ended <- d.serve(ctx, s) }()
+	for _, s := range d.serving {
+		go func() { ended <- s.serve(ctx) }()
 	}
 	var errs []error
-	for range d.servers {
+	for range d.serving {
 		if err := <-ended; err != nil {
 			errs = append(errs, fmt.Errorf("dns: %w", err))
 		}
@@ -143,28 +188,4 @@ func (d *Door) Run(ctx context.Context) error {
 		stop()
 	}
 	return errors.Join(errs...)
-}
-
-// serve runs one server until ctx ends, and then until the queries it has read are
-// answered, or the time for that is over.
-func (d *Door) serve(ctx context.Context, s *dns.Server) error {
-	started, ended := make(chan struct{}), make(chan error, 1)
-	s.NotifyStartedFunc = func() { close(started) }
-	go func() { ended <- s.ActivateAndServe() }()
-	select {
-	case <-started: // a server that has not started cannot be shut down
-	case err := <-ended:
-		return err
-	}
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.drain)
-	defer cancel()
-	if s.ShutdownContext(drain) != nil && s.Listener != nil {
-		d.tcp.closeConns()
-	}
-	return <-ended
 }

@@ -225,7 +225,7 @@ func TestStopBeforeStart(t *testing.T) {
 // TestOneSocketLost: a door that has lost a socket says so and ends whole.
 func TestOneSocketLost(t *testing.T) {
 	d := openDoor(t, testHost(catalog.New()), nil)
-	d.udp.Close()
+	d.closers[0].Close()
 	if err := d.Run(context.Background()); err == nil {
 		t.Error("no error")
 	}

@@ -1,0 +1,98 @@
+package dnsserver
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// receivePause is how long a socket rests after a failure that may pass by itself, such as
+// too little memory.
+const receivePause = 10 * time.Millisecond
+
+// udpServer answers the packets of one socket, in one goroutine.
+type udpServer struct {
+	*handler
+	conn    *net.UDPConn
+	packets packets
+
+	query query
+	// types are those of the queries that the last packets were.
+	answered int
+}
+
+func newUDPServer(h *handler, conn *net.UDPConn) (*udpServer, error) {
+	p, err := newPackets(conn)
+	if err != nil {
+		return nil, fmt.Errorf("the UDP socket on %s cannot be used: %w", conn.LocalAddr(), err)
+	}
+	return &udpServer{handler: h, conn: conn, packets: p}, nil
+}
+
+// serve answers packets until ctx ends, and what was received by then.
+func (u *udpServer) serve(ctx context.Context) error {
+	defer u.conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = u.packets.stop() })()
+	for {
+		n, err := u.packets.receive()
+		switch {
+		case err == nil:
+			u.round(n)
+		case stopped(err):
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		default:
+			u.log.Warn("dns: packets cannot be received; trying again", "address", u.conn.LocalAddr(), "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(receivePause):
+			}
+		}
+	}
+}
+
+// round answers the n packets that were received.
+func (u *udpServer) round(n int) {
+	start := time.Now()
+	u.answered = 0
+	for i := range n {
+		u.one(i)
+	}
+	u.packets.flush(n)
+	took := time.Since(start).Seconds()
+	for range u.answered {
+		u.metrics.duration.Observe(took)
+	}
+}
+
+// one writes the answer to the i-th packet.
+func (u *udpServer) one(i int) {
+	dst := u.packets.answer(i)
+	u.packets.setAnswer(i, dst)
+	defer u.recovered()
+	var a response
+	packet, client := u.packets.packet(i), u.packets.client(i).Addr()
+	if a = u.fast(dst, packet, client); a.wire == nil {
+		_, a = u.packet(dst, packet, client)
+	}
+	if len(a.wire) > 0 {
+		u.answered++
+	}
+	u.packets.setAnswer(i, a.wire)
+}
+
+// fast answers a packet that is like most, without allocating; the answer is nil if it is not like most.
+func (u *udpServer) fast(dst, packet []byte, client netip.Addr) response {
+	q := &u.query
+	if !q.readPacket(packet) {
+		return response{}
+	}
+	q.client = client
+	a := u.answer(dst, q)
+	u.metrics.count(q.qtype, a.rcode)
+	return a
+}
