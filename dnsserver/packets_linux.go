@@ -21,6 +21,10 @@ type mmsghdr struct {
 const controlSize = 64
 
 // batch is a packets of Linux.
+//
+// Its system calls never wait, and end after some 100 us of work at most, so that the scheduler is not
+// told of them: being told costs a fifth of all that an answer does, since a processor that is in
+// a system call for more than 20 us is taken away and has to be given back.
 type batch struct {
 	conn *net.UDPConn
 	raw  syscall.RawConn
@@ -101,7 +105,7 @@ func (b *batch) receive() (int, error) {
 }
 
 func (b *batch) recvmmsg(fd uintptr) bool {
-	n, _, err := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+	n, _, err := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
 	b.got, b.err = int(n), err
 	return err != unix.EAGAIN && err != unix.EINTR
 }
@@ -188,7 +192,7 @@ func source(control []byte) []byte {
 }
 
 func (b *batch) sendmmsg(fd uintptr) bool {
-	n, _, err := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.from])), uintptr(b.to-b.from), unix.MSG_DONTWAIT, 0, 0)
+	n, _, err := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.from])), uintptr(b.to-b.from), unix.MSG_DONTWAIT, 0, 0)
 	b.got, b.err = int(n), err
 	return err != unix.EAGAIN && err != unix.EINTR
 }
