@@ -136,28 +136,28 @@ func TestWeightZero(t *testing.T) {
 // TestOrderDrawsEachOnce: whatever the shares, every unit is drawn, and once; the preferred before the others.
 func TestOrderDrawsEachOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		shares := rapid.SliceOfN(rapid.Uint64Range(1, 1<<24), 0, 200).Draw(t, "shares")
-		p := &plan{preferred: rapid.IntRange(0, len(shares)).Draw(t, "preferred")}
-		for i, s := range shares {
+		drawn := rapid.SliceOfN(rapid.Uint64Range(1, rapid.SampledFrom([]uint64{1, 2, 1 << 24}).Draw(t, "most")), 0, 200).Draw(t, "shares")
+		p := &plan{preferred: rapid.IntRange(0, len(drawn)).Draw(t, "preferred")}
+		for i, s := range drawn {
 			p.units = append(p.units, unit{share: s, target: int32(i)})
 		}
-		p.trees = [2][]uint64{newTree(p.units[:p.preferred]), newTree(p.units[p.preferred:])}
+		p.shares = [2]shares{newShares(p.units[:p.preferred]), newShares(p.units[p.preferred:])}
 		random := seeded(rapid.Uint64().Draw(t, "seed"))
 		var o order
 		for range 2 { // an order can be begun again
 			o.begin(p)
-			drawn := map[int32]bool{}
+			seen := map[int32]bool{}
 			for u, ok := o.next(random); ok; u, ok = o.next(random) {
-				if drawn[u.target] {
+				if seen[u.target] {
 					t.Fatalf("%d is drawn twice", u.target)
 				}
-				if int(u.target) >= p.preferred && len(drawn) < p.preferred {
+				if int(u.target) >= p.preferred && len(seen) < p.preferred {
 					t.Fatalf("%d is drawn before all that are preferred", u.target)
 				}
-				drawn[u.target] = true
+				seen[u.target] = true
 			}
-			if len(drawn) != len(shares) {
-				t.Fatalf("%d drawn of %d", len(drawn), len(shares))
+			if len(seen) != len(drawn) {
+				t.Fatalf("%d drawn of %d", len(seen), len(drawn))
 			}
 		}
 	})
@@ -187,21 +187,23 @@ func TestSameRandomSameBytes(t *testing.T) {
 
 func BenchmarkOrder(b *testing.B) {
 	for _, n := range []int{1, 10, 5000} {
-		b.Run(fmt.Sprintf("10_of_%d", n), func(b *testing.B) {
-			p := &plan{units: make([]unit, n)}
-			for i := range p.units {
-				p.units[i].share = 256
-			}
-			p.trees[1] = newTree(p.units)
-			random := rand.New(anyOrder{})
-			var o order
-			b.ReportAllocs()
-			for b.Loop() {
-				o.begin(p)
-				for range min(n, 10) {
-					o.next(random)
+		for _, spread := range []int{1, 3} {
+			b.Run(fmt.Sprintf("10_of_%d_of_%d_weights", n, spread), func(b *testing.B) {
+				p := &plan{units: make([]unit, n)}
+				for i := range p.units {
+					p.units[i].share = share(uint16(1 + i%spread))
 				}
-			}
-		})
+				p.shares[1] = newShares(p.units)
+				random := rand.New(anyOrder{})
+				var o order
+				b.ReportAllocs()
+				for b.Loop() {
+					o.begin(p)
+					for range min(n, 10) {
+						o.next(random)
+					}
+				}
+			})
+		}
 	}
 }

@@ -24,9 +24,8 @@ type plan struct {
 	units []unit
 	// preferred is how many units, the first, come before the others in any order.
 	preferred int
-	// trees are the shares of the preferred units and of the others, each as a tree of
-	// partial sums: see order.
-	trees [2][]uint64
+	// shares are those of the preferred units, and of the others.
+	shares [2]shares
 	// targets are what the units' SRV records name.
 	targets []target
 	// repeated says that several units have one target.
@@ -258,7 +257,7 @@ func (r *responder) newPlan(service string, instances []*catalog.Instance, kind 
 		}
 	}
 	p.bytes = bytes.Clone(p.message.body)
-	p.trees = [2][]uint64{newTree(p.units[:p.preferred]), newTree(p.units[p.preferred:])}
+	p.shares = [2]shares{newShares(p.units[:p.preferred]), newShares(p.units[p.preferred:])}
 	return p.plan
 }
 
