@@ -10,18 +10,18 @@ func (k kind) String() string {
 	return [...]string{"outside", "absent", "hollow", "apex", "servers", "service", "node", "address", "reverse", "query"}[k]
 }
 
-func (l *lookup) String() string {
-	s := l.kind.String()
-	switch l.kind {
+func (found *lookup) String() string {
+	s := found.kind.String()
+	switch found.kind {
 	case kindService:
-		s += " " + string(l.name)
-		if len(l.tag) > 0 {
-			s += " tag " + string(l.tag)
+		s += " " + string(found.name)
+		if len(found.tag) > 0 {
+			s += " tag " + string(found.tag)
 		}
 	case kindNode, kindQuery:
-		s += " " + string(l.name)
+		s += " " + string(found.name)
 	case kindAddress, kindReverse:
-		s += " " + l.address.String()
+		s += " " + found.address.String()
 	}
 	return s
 }
