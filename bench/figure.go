@@ -37,6 +37,8 @@ type row struct {
 	Medians []float64 `json:"medians"`
 	// Ratio is the first peer's median divided by the second's; 0 where there is none.
 	Ratio float64 `json:"ratio"`
+	// Ratios has those of single rounds, of which each pair had the same of what else the machine did.
+	Ratios []float64 `json:"ratios"`
 }
 
 // compare lines up the rounds of all peers: rounds[p][r] is what peer p gave in round r. Every round of one load has the
@@ -53,12 +55,23 @@ func compare(rounds [][][]figure) []row {
 			r.Rounds = append(r.Rounds, values)
 			r.Medians = append(r.Medians, median(values))
 		}
-		if len(r.Medians) > 1 && r.Medians[1] != 0 {
-			r.Ratio = r.Medians[0] / r.Medians[1]
+		if len(rounds) > 1 {
+			r.Ratio = quotient(r.Medians[0], r.Medians[1])
+			for n, v := range r.Rounds[0] {
+				r.Ratios = append(r.Ratios, quotient(v, r.Rounds[1][n]))
+			}
 		}
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// quotient is 0 where there is none.
+func quotient(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
 }
 
 // median is the middle one, or the mean of the two in the middle; 0 of none.

@@ -101,7 +101,7 @@ func (r *report) writeHead(out io.Writer) {
 	fmt.Fprintf(out, "- %d processors, shared by the servers and what asks them; 4 KiB are on the disk in %s µs; %s\n",
 		r.Processors, number(r.SyncMicros), r.Begun.Format("2006-01-02 15:04 MST"))
 	fmt.Fprintf(out, "- `%s`\n", strings.Join(append([]string{"bench"}, r.Arguments...), " "))
-	fmt.Fprintf(out, "\nEach cell is the median, and each round's figure in the order they were made. The ratio is of the medians, %s.\n\n", r.ratioOf())
+	fmt.Fprintf(out, "\nEach cell is the median, and each round's figure in the order they were made. The ratio is of the medians, and of each round, %s.\n\n", r.ratioOf())
 	head, line := "| Nodes | Load | Clients | |", "|---|---|---|---|"
 	for _, p := range r.Peers {
 		head += " " + p.Name + " |"
@@ -128,7 +128,7 @@ func (c *comparison) write(out io.Writer) {
 		for p, values := range r.Rounds {
 			line += " " + cell(r.Medians[p], values) + " |"
 		}
-		fmt.Fprintf(out, "%s %s |\n", line, ratio(r.Ratio))
+		fmt.Fprintf(out, "%s %s |\n", line, r.ratioCell())
 		where = "| | | |"
 	}
 	for _, n := range c.Notes {
@@ -153,6 +153,17 @@ func cell(median float64, values []float64) string {
 		all = append(all, number(v))
 	}
 	return fmt.Sprintf("**%s** (%s)", number(median), strings.Join(all, "; "))
+}
+
+func (r *row) ratioCell() string {
+	if r.Ratio == 0 || len(r.Ratios) < 2 {
+		return ratio(r.Ratio)
+	}
+	var all []string
+	for _, v := range r.Ratios {
+		all = append(all, ratio(v))
+	}
+	return fmt.Sprintf("%s (%s)", ratio(r.Ratio), strings.Join(all, "; "))
 }
 
 func ratio(r float64) string {
