@@ -28,10 +28,11 @@ RULES := test build vet fmt lint mod proto-fresh arch race cross fuzz-smoke e2e 
 # The etcd that e2e-etcd asks.
 ETCD ?= /usr/bin/etcd
 
-# What bench-etcd is told; "go run ./bench -help" lists it all.
+# What bench-etcd and bench-dns are told; "go run ./bench -help" lists it all.
 BENCH_ETCD ?=
+BENCH_DNS  ?=
 
-.PHONY: help check rules $(RULES) static e2e-etcd bench bench-etcd bench-smoke proto clean
+.PHONY: help check rules $(RULES) static e2e-etcd bench bench-etcd bench-smoke bench-dns bench-dns-smoke proto clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +120,12 @@ bench-etcd: static ## Herald beside etcd, which must be installed; BENCH_ETCD="-
 
 bench-smoke: static ## that the comparison with etcd works: every load for a second, its figures mean nothing
 	$(GO) run ./bench -herald $(BIN) -seconds 1 -rounds 1 -clients 1,64 -warm 200ms -watchers 1000 -rate 200 $(BENCH_ETCD)
+
+bench-dns: static ## Herald's DNS beside NSD; nsd and dnsperf must be installed; BENCH_DNS="-dns-instances 1000000"
+	$(GO) run ./bench -herald $(BIN) -peers herald,nsd -nodes 1 -clients 64,512 $(BENCH_DNS)
+
+bench-dns-smoke: static ## that the comparison with NSD works: each load for a second, its figures mean nothing
+	$(GO) run ./bench -herald $(BIN) -peers herald,nsd -nodes 1 -seconds 1 -rounds 1 -clients 64 -warm 200ms -dns-instances 1000 $(BENCH_DNS)
 
 proto: ## the Go files of grpcserver's .proto files; needs protoc
 	GO=$(GO) .ci/proto .

@@ -23,6 +23,7 @@ type server struct {
 	name     string
 	endpoint string // where it serves etcd's API, host:port; empty if it does not
 	http     string // where it serves Consul's API, host:port; empty if it does not
+	dns      string // where it answers over UDP, host:port; empty if the loads are not to ask it
 	cmd      *exec.Cmd
 	log      string        // file with what it said
 	exited   chan struct{} // closed once the process has ended
@@ -31,7 +32,7 @@ type server struct {
 // kind is a system that can be compared.
 type kind struct {
 	// servers are n servers to be started whose data is below dir.
-	servers func(binary, dir string, n int) ([]server, error)
+	servers func(s *settings, binary, dir string, n int) ([]server, error)
 	version string // what makes the binary say its version
 	doors   []door // what it can be asked through
 }
@@ -42,15 +43,18 @@ type door string
 const (
 	doorEtcd door = "etcd"
 	doorHTTP door = "HTTP"
+	doorDNS  door = "DNS"
 )
 
 var kinds = map[string]kind{
-	"herald": {servers: heraldServers, version: "version", doors: []door{doorEtcd, doorHTTP}},
+	"herald": {servers: heraldServers, version: "version", doors: []door{doorEtcd, doorHTTP, doorDNS}},
 	"etcd":   {servers: etcdServers, version: "--version", doors: []door{doorEtcd}},
 	"consul": {servers: consulServers, version: "version", doors: []door{doorHTTP}},
+	"nsd":    {servers: nsdServers, version: "-v", doors: []door{doorDNS}},
 }
 
-// readyTimeout is how long a cluster may take until each of its servers takes a put.
+// readyTimeout is how long a cluster may take until each of its servers takes a put, or answers a question if puts are not what it
+// is there for.
 const readyTimeout = time.Minute
 
 // cluster is the running servers of one peer. It owns a goroutine for each, which waits for its end.
@@ -59,17 +63,18 @@ type cluster struct {
 	dir     string
 	servers []server
 	waiting sync.WaitGroup
+	changed int // how often a load changed its catalog
 }
 
 // startCluster starts n servers whose data is in a new directory below dir, and waits until each takes a put. The
 // caller ends it.
-func startCluster(ctx context.Context, peer peer, dir string, n int) (*cluster, error) {
-	dir, err := os.MkdirTemp(dir, "bench-"+peer.kind+"-")
+func startCluster(ctx context.Context, s *settings, peer peer, n int) (*cluster, error) {
+	dir, err := os.MkdirTemp(s.dir, "bench-"+peer.kind+"-")
 	if err != nil {
 		return nil, err
 	}
 	c := &cluster{peer: peer.name, dir: dir}
-	servers, err := kinds[peer.kind].servers(peer.binary, dir, n)
+	servers, err := kinds[peer.kind].servers(s, peer.binary, dir, n)
 	if err != nil {
 		return nil, errors.Join(err, c.end())
 	}
@@ -104,15 +109,28 @@ func (c *cluster) launch(s server) error {
 	return nil
 }
 
-// end kills the servers and removes their data.
+// endTimeout is how long a server's processes may take to be gone once they are killed.
+const endTimeout = 10 * time.Second
+
+// end kills the servers, with all processes that they started, and removes their data.
 func (c *cluster) end() error {
-	for _, s := range c.servers {
-		_ = s.cmd.Process.Kill()
+	all, err := families(c.pids())
+	if err != nil {
+		all = c.pids()
+	}
+	// The servers are first, which would start others in place of those that end.
+	for _, pid := range all {
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill() // it may have ended with its server
+			_ = p.Release()
+		}
 	}
 	c.waiting.Wait()
-	return os.RemoveAll(c.dir)
+	err = errors.Join(err, gone(all, endTimeout))
+	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
+// pids are the processes that were started; they may have started others.
 func (c *cluster) pids() []int {
 	var all []int
 	for _, s := range c.servers {
@@ -121,38 +139,46 @@ func (c *cluster) pids() []int {
 	return all
 }
 
-// ready waits until every server takes a put.
+// ready waits until every server is.
 func (c *cluster) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for _, s := range c.servers {
-		if err := s.takesPut(ctx); err != nil {
-			return fmt.Errorf("%s takes no puts: %w\n%s", s.name, err, s.lastWords())
+		if err := s.ready(ctx); err != nil {
+			return fmt.Errorf("%s does not get ready: %w\n%s", s.name, err, s.lastWords())
 		}
 	}
 	return nil
 }
 
-func (s *server) takesPut(ctx context.Context) error {
-	put := func(ctx context.Context) error {
-		return httpPut(ctx, http.DefaultClient, "http://"+s.http+"/v1/kv/bench/ready", s.name)
-	}
-	if s.endpoint != "" {
+// ready waits until a server takes a put, or answers a question.
+func (s *server) ready(ctx context.Context) error {
+	switch {
+	case s.endpoint != "":
 		conn, err := dial(ctx, s.endpoint)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		put = func(ctx context.Context) error {
+		return s.until(ctx, func(ctx context.Context) error {
 			_, err := conn.Put(ctx, "bench/ready", s.name)
 			return err
-		}
-	} else {
+		})
+	case s.http != "":
 		defer http.DefaultClient.CloseIdleConnections()
+		return s.until(ctx, func(ctx context.Context) error {
+			return httpPut(ctx, http.DefaultClient, "http://"+s.http+"/v1/kv/bench/ready", s.name)
+		})
+	default:
+		return s.until(ctx, s.takesQuestions)
 	}
+}
+
+// until tries again until it works, the server has ended, or ctx has.
+func (s *server) until(ctx context.Context, works func(context.Context) error) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
-		err := put(attempt)
+		err := works(attempt)
 		cancel()
 		if err == nil {
 			return nil
@@ -248,18 +274,33 @@ func dial(ctx context.Context, endpoint string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, DialTimeout: 5 * time.Second, Context: ctx})
 }
 
-// freeAddresses returns loopback addresses that nobody listens on.
+// freeAddresses returns loopback addresses that nobody listens on, over TCP or UDP.
 func freeAddresses(n int) ([]string, error) {
+	const tries = 100
 	var all []string
-	for range n {
+	for range n * tries {
+		if len(all) == n {
+			return all, nil
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
 		defer l.Close() // all at the end, so that all differ
+		p, err := net.ListenPacket("udp", l.Addr().String())
+		if err != nil {
+			continue
+		}
+		defer p.Close()
 		all = append(all, l.Addr().String())
 	}
-	return all, nil
+	return nil, errors.New("there is no port that is free for both TCP and UDP")
+}
+
+// splitAddress takes an address of freeAddresses apart.
+func splitAddress(address string) (host, port string) {
+	host, port, _ = net.SplitHostPort(address)
+	return host, port
 }
 
 // environment is this process's, without what would configure a server.

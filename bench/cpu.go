@@ -23,8 +23,12 @@ type sample struct {
 	resident  int64         // bytes of memory of the servers, summed
 }
 
-// takeSample samples the processes of a cluster.
+// takeSample samples the processes of a cluster, with those that they have started.
 func takeSample(pids []int) (sample, error) {
+	pids, err := families(pids)
+	if err != nil {
+		return sample{}, err
+	}
 	s := sample{at: time.Now()}
 	for _, pid := range pids {
 		p, err := readProcess(strconv.Itoa(pid))
@@ -51,6 +55,8 @@ func takeSample(pids []int) (sample, error) {
 type processUse struct {
 	cpu      time.Duration
 	resident int64 // bytes
+	parent   int   // the process that started it
+	ended    bool  // it has, and its parent has not taken note of that
 }
 
 func readProcess(pid string) (processUse, error) {
@@ -64,7 +70,7 @@ func readProcess(pid string) (processUse, error) {
 // parseProcess reads /proc/PID/stat, which is proc_pid_stat(5)'s fields. The second is the program's name in
 // parentheses, and may itself have spaces and parentheses in it; the others are counted from its end.
 func parseProcess(stat []byte) (processUse, error) {
-	const utime, stime, rss = 14 - 3, 15 - 3, 24 - 3
+	const ppid, utime, stime, rss = 4 - 3, 14 - 3, 15 - 3, 24 - 3
 	end := bytes.LastIndexByte(stat, ')')
 	if end < 0 {
 		return processUse{}, errors.New("the state of a process names no program")
@@ -81,7 +87,11 @@ func parseProcess(stat []byte) (processUse, error) {
 	if err != nil {
 		return processUse{}, fmt.Errorf("the memory of a process: %w", err)
 	}
-	return processUse{cpu: cpu, resident: pages * int64(os.Getpagesize())}, nil
+	parent, err := strconv.Atoi(fields[ppid])
+	if err != nil {
+		return processUse{}, fmt.Errorf("the parent of a process: %w", err)
+	}
+	return processUse{cpu: cpu, resident: pages * int64(os.Getpagesize()), parent: parent, ended: fields[0] == "Z" || fields[0] == "X"}, nil
 }
 
 // parseMachine reads the time that all processors were busy from /proc/stat, proc_stat(5): its first line

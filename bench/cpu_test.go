@@ -10,18 +10,20 @@ import (
 const afterName = " S 1 2 3 4 -1 5 6 7 8 9 1234 66 10 11 20 0 16 0 99999 1500000000 2500 18446744073709551615 1 1"
 
 func TestParseProcess(t *testing.T) {
-	want := processUse{cpu: 13 * time.Second, resident: 2500 * int64(os.Getpagesize())}
+	want := processUse{cpu: 13 * time.Second, resident: 2500 * int64(os.Getpagesize()), parent: 1}
 	tests := []struct {
 		name, stat string
 		fails      bool
 	}{
 		{name: "a plain name", stat: "42 (etcd)" + afterName},
 		{name: "a name that looks like fields", stat: "42 (a) R 1 (b) )" + afterName},
+		{name: "a name that its process gave itself", stat: "42 (nsd: server 1)" + afterName},
 		{name: "no name", stat: "42 etcd" + afterName, fails: true},
 		{name: "too short", stat: "42 (etcd) S 1 2 3", fails: true},
 		{name: "a time that is none", stat: "42 (etcd)" + strings.Replace(afterName, "1234", "x", 1), fails: true},
 		{name: "a negative time", stat: "42 (etcd)" + strings.Replace(afterName, "1234", "-1", 1), fails: true},
 		{name: "memory that is none", stat: "42 (etcd)" + strings.Replace(afterName, "2500 ", "x ", 1), fails: true},
+		{name: "a parent that is none", stat: "42 (etcd)" + strings.Replace(afterName, "S 1", "S x", 1), fails: true},
 		{name: "empty", fails: true},
 	}
 	for _, tt := range tests {

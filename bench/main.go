@@ -1,9 +1,11 @@
-// Command bench compares Herald with etcd, and with Consul: it starts both side by side on loopback, asks each in turn through
-// etcd's own client, or through Consul's HTTP API with wrk, and prints throughput, latency and the servers' processor time.
+// Command bench compares Herald with etcd, with Consul and with NSD: it starts both side by side on loopback, asks each in turn
+// through etcd's own client, through Consul's HTTP API with wrk, or over DNS with dnsperf, and prints throughput, latency and the
+// servers' processor time.
 //
 //	go build -o bin/herald ./cmd/herald
 //	go run ./bench -nodes 1,3 -work put,range,mixed -clients 1,64,512
 //	go run ./bench -peers herald,consul -nodes 1 -work http-health,http-get -clients 64,256
+//	go run ./bench -peers herald,nsd -nodes 1 -clients 64 -dns-instances 1000000
 //
 // It is made for machines that also do other things. The peers take turns in short rounds, so that what else the machine
 // does meets both; every round's figure is printed beside the median, with how busy the rest of the machine was and how
@@ -12,8 +14,8 @@
 // means nothing.
 //
 // Each load gets fresh clusters. A server's processor time and memory are the kernel's, from /proc, summed over all
-// servers of a cluster: the command needs Linux. The servers are processes that it starts, kills and waits for; the
-// goroutines of a load end with its round.
+// servers of a cluster and the processes that they start: the command needs Linux. The servers are processes that it starts,
+// kills and waits for; the goroutines of a load end with its round.
 package main
 
 import (

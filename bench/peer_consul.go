@@ -3,13 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os/exec"
 	"path/filepath"
 )
 
 // consulServers starts Consul as one durable server with the settings that it comes with, but for addresses and directories.
-func consulServers(binary, dir string, n int) ([]server, error) {
+func consulServers(_ *settings, binary, dir string, n int) ([]server, error) {
 	if n != 1 {
 		return nil, errors.New("consul is compared as one server: -nodes 1")
 	}
@@ -18,7 +17,7 @@ func consulServers(binary, dir string, n int) ([]server, error) {
 		return nil, err
 	}
 	port := func(i int) string {
-		_, port, _ := net.SplitHostPort(free[i])
+		_, port := splitAddress(free[i])
 		return port
 	}
 	const name = "consul-0"

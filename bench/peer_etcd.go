@@ -12,7 +12,7 @@ import (
 const etcdQuota = 8 << 30
 
 // etcdServers starts etcd with the settings that it comes with, but for addresses, directories and its quota.
-func etcdServers(binary, dir string, n int) ([]server, error) {
+func etcdServers(_ *settings, binary, dir string, n int) ([]server, error) {
 	free, err := freeAddresses(2 * n)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,13 +46,19 @@ func newReport(ctx context.Context, s *settings) (*report, error) {
 	return r, err
 }
 
-// version is the first line that a binary says of its version.
+// version is the first line that a binary says of its version, which some say on standard error.
 func (p peer) version(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, p.binary, kinds[p.kind].version).Output()
+	cmd := exec.CommandContext(ctx, p.binary, kinds[p.kind].version)
+	var aside bytes.Buffer
+	cmd.Stderr = &aside
+	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("ask %s for its version: %w; -%s names another binary", p.binary, err, p.kind)
+	}
+	if len(bytes.TrimSpace(out)) == 0 {
+		out = aside.Bytes()
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return line, nil

@@ -42,7 +42,7 @@ func (r *report) compareWork(ctx context.Context, s *settings, w work, nodes int
 		}
 	}()
 	for _, p := range s.peers {
-		c, err := startCluster(ctx, p, s.dir, nodes)
+		c, err := startCluster(ctx, s, p, nodes)
 		if err != nil {
 			return err
 		}

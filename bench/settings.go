@@ -17,11 +17,12 @@ import (
 
 // settings are what is compared, and how.
 type settings struct {
-	peers []peer
-	works []work
-	dir   string // where the servers' data is, below directories of their own
-	wrk   string // wrk's binary
-	json  string // file for the figures; none if empty
+	peers   []peer
+	works   []work
+	dir     string // where the servers' data is, below directories of their own
+	wrk     string // wrk's binary
+	dnsperf string // dnsperf's
+	json    string // file for the figures; none if empty
 
 	arguments []string // of the command line
 
@@ -38,6 +39,10 @@ type settings struct {
 	writes int           // of a hundred requests of the mixed work
 	settle time.Duration // after a catalog was filled
 	ahead  int           // most writes that watchers have not seen all of
+
+	dnsCatalog dnsCatalog // what the DNS loads ask for
+	changes    int        // of it, a second, in dns-churn
+	questions  int        // a second at most; as many as are answered if 0
 }
 
 // peer is a system under comparison.
@@ -64,14 +69,16 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	s := &settings{arguments: args}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(out)
-	peers := f.String("peers", "herald,etcd", "what to compare, of herald, etcd and consul; one of them twice shows how much two runs of the same differ")
+	peers := f.String("peers", "herald,etcd", "what to compare, of herald, etcd, consul and nsd; one of them twice shows how much two runs of the same differ")
 	works := f.String("work", "", "loads, of those listed below; all that the peers can be asked for if empty")
 	nodes := f.String("nodes", "1,3", "sizes of the clusters")
 	clients := f.String("clients", "1,64,512", "numbers of clients that ask at once")
 	herald := f.String("herald", "bin/herald", "herald's binary")
 	etcd := f.String("etcd", "etcd", "etcd's binary")
 	consul := f.String("consul", "consul", "consul's binary")
+	nsd := f.String("nsd", "/usr/sbin/nsd", "nsd's binary")
 	f.StringVar(&s.wrk, "wrk", "wrk", "wrk's binary, which makes the loads named http-")
+	f.StringVar(&s.dnsperf, "dnsperf", "dnsperf", "dnsperf's binary, which makes the loads named dns")
 	f.StringVar(&s.dir, "dir", "", "directory on the disk that the servers write to; the system's for temporary files if empty")
 	f.StringVar(&s.json, "json", "", "file to write the figures of all rounds to, as JSON")
 	f.IntVar(&s.conns, "conns", 16, "most connections that the clients share")
@@ -84,11 +91,14 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	f.IntVar(&s.writes, "writes", 10, "puts in a hundred requests of the mixed load")
 	f.DurationVar(&s.settle, "settle", 0, "how long after filling a catalog its memory is looked at again")
 	f.IntVar(&s.ahead, "ahead", 100, "most writes that not all watchers have seen; further ones wait")
+	f.IntVar((*int)(&s.dnsCatalog), "dns-instances", 10000, "instances that the DNS loads ask for, in services of 10")
+	f.IntVar(&s.changes, "dns-changes", 1000, "changes of the catalog a second in dns-churn, of peers that have an HTTP API")
+	f.IntVar(&s.questions, "dns-rate", 0, "most questions a second of the DNS loads; as many as are answered if 0")
 	watchers := f.Int("watchers", 10000, "watchers of fanout-prefix and fanout-keys")
 	rate := f.Int("rate", 1000, "writes a second of fanout-prefix and fanout-keys")
 	watchRate := f.Int("watch-rate", 20, "writes a second of watch, which has 1000 watchers")
 	f.Usage = func() {
-		fmt.Fprintf(out, "bench compares Herald with etcd: both run side by side and are asked in turn.\n\nFlags:\n")
+		fmt.Fprintf(out, "bench compares Herald with etcd, Consul or NSD: both run side by side and are asked in turn.\n\nFlags:\n")
 		f.PrintDefaults()
 		fmt.Fprintf(out, "\nLoads:\n")
 		for _, w := range s.allWorks(1, 1, 1) {
@@ -99,7 +109,7 @@ func parse(args []string, out io.Writer) (*settings, error) {
 		return nil, err
 	}
 	s.window = time.Duration(*seconds * float64(time.Second))
-	binaries := map[string]string{"herald": *herald, "etcd": *etcd, "consul": *consul}
+	binaries := map[string]string{"herald": *herald, "etcd": *etcd, "consul": *consul, "nsd": *nsd}
 	var errs [4]error
 	s.peers, errs[0] = parsePeers(*peers, binaries)
 	s.works, errs[1] = parseWorks(*works, s.allWorks(*watchers, *rate, *watchRate), s.peers)
@@ -128,6 +138,8 @@ func (s *settings) allWorks(watchers, rate, watchRate int) []work {
 		wrkWork{label: "http-register"},
 		fillWork{label: "http-fill", services: 1000, instances: 10},
 		fillWork{label: "http-fill-million", services: 1000, instances: 1000},
+		dnsWork{label: "dns"},
+		dnsWork{label: "dns-churn", churns: true},
 	}
 }
 
@@ -199,6 +211,7 @@ func (s *settings) validate(watchers, rate, watchRate int) error {
 	}{
 		{"conns", s.conns}, {"streams", s.streams}, {"rounds", s.rounds}, {"keys", s.keys}, {"value", s.value},
 		{"ahead", s.ahead}, {"watchers", watchers}, {"rate", rate}, {"watch-rate", watchRate},
+		{"dns-changes", s.changes},
 	} {
 		if at.value < 1 {
 			errs = append(errs, fmt.Errorf("-%s is at least 1, not %d", at.flag, at.value))
@@ -206,6 +219,12 @@ func (s *settings) validate(watchers, rate, watchRate int) error {
 	}
 	if s.writes < 0 || s.writes > 100 {
 		errs = append(errs, fmt.Errorf("-writes is of a hundred, not %d", s.writes))
+	}
+	if n := int(s.dnsCatalog); n < dnsInstances || n%dnsInstances != 0 || n >= 1<<24-1 {
+		errs = append(errs, fmt.Errorf("-dns-instances is a multiple of %d below 2^24, not %d", dnsInstances, n))
+	}
+	if s.questions < 0 {
+		errs = append(errs, fmt.Errorf("-dns-rate is 0 or more, not %d", s.questions))
 	}
 	if s.warm < 0 || s.window < 100*time.Millisecond {
 		errs = append(errs, fmt.Errorf("-warm %v and -seconds %v: a round is measured for 0.1 seconds at least", s.warm, s.window.Seconds()))

@@ -41,6 +41,20 @@ func TestParseDefaultsAreSound(t *testing.T) {
 	}
 }
 
+// Beside NSD, Herald is asked what both answer.
+func TestParseWorksOfPeers(t *testing.T) {
+	s, err := parse(strings.Fields("-peers herald,nsd -nsd n -dnsperf d -dns-instances 1000"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.works) != 2 || s.works[0].name() != "dns" || s.works[1].name() != "dns-churn" {
+		t.Errorf("works %v", s.works)
+	}
+	if s.peers[1] != (peer{"nsd", "nsd", "n"}) || s.dnsperf != "d" || s.dnsCatalog != 1000 {
+		t.Errorf("peers %v, dnsperf %s, %d instances", s.peers, s.dnsperf, s.dnsCatalog)
+	}
+}
+
 func TestParseSaysWhatIsWrong(t *testing.T) {
 	for args, want := range map[string]string{
 		"-peers zookeeper":               `"zookeeper" is none of consul, etcd, herald`,
@@ -53,6 +67,12 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		"-rounds 0":                      "-rounds is at least 1, not 0",
 		"-watchers -1":                   "-watchers is at least 1, not -1",
 		"-writes 101":                    "-writes is of a hundred, not 101",
+		"-work dns":                      "dns is asked through the DNS API",
+		"-dns-instances 15":              "a multiple of 10 below 2^24, not 15",
+		"-dns-instances 0":               "a multiple of 10 below 2^24, not 0",
+		"-dns-instances 16777220":        "a multiple of 10 below 2^24",
+		"-dns-changes 0":                 "-dns-changes is at least 1, not 0",
+		"-dns-rate -1":                   "-dns-rate is 0 or more, not -1",
 		"-seconds 0":                     "0.1 seconds at least",
 		"-warm -1s":                      "-warm -1s",
 		"-peers etcd surplus":            `"surplus" is not a flag`,
