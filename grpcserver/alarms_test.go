@@ -1,6 +1,7 @@
 package grpcserver
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -88,6 +89,12 @@ func TestAlarmsRefuse(t *testing.T) {
 				if rpctypes.ErrorDesc(err) != rpctypes.ErrorDesc(want) {
 					t.Errorf("%s: %v, want %v", call, err, want)
 				}
+			}
+			// What is wrong with a lease in itself is told when there is nothing else.
+			tooLong := cmp.Or(c.with, rpctypes.ErrGRPCLeaseTTLTooLarge)
+			_, err = pb.NewLeaseClient(h.conn).LeaseGrant(t.Context(), &pb.LeaseGrantRequest{TTL: maxTTL + 1})
+			if rpctypes.ErrorDesc(err) != rpctypes.ErrorDesc(tooLong) {
+				t.Errorf("a grant of a lease that is too long: %v, want %v", err, tooLong)
 			}
 			for _, kind := range c.armed {
 				if _, err := m.Alarm(t.Context(), &pb.AlarmRequest{Action: pb.AlarmRequest_DEACTIVATE, MemberID: 7, Alarm: kind}); err != nil {

@@ -12,11 +12,11 @@ import (
 
 // LeaseGrant makes a lease. A time to live that is too short is raised.
 func (s *leaseService) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) (*pb.LeaseGrantResponse, error) {
-	if r.TTL > maxTTL { // as a duration it could be anything
-		return nil, rpctypes.ErrGRPCLeaseTTLTooLarge
-	}
 	if err := s.alarms.refuseGrowth(); err != nil {
 		return nil, err
+	}
+	if r.TTL > maxTTL { // as a duration it could be anything
+		return nil, rpctypes.ErrGRPCLeaseTTLTooLarge
 	}
 	ttl := time.Duration(max(r.TTL, minTTL)) * time.Second
 	l, err := s.store.GrantLease(ctx, registry.LeaseID(r.ID), ttl)
