@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"herald/registry"
@@ -61,8 +62,12 @@ func (s *surface) bodyDeadline(q *request) (lift func()) {
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
 }
 
-// drainBody reads on in a body that is refused, so that its sender sees why.
+// drainBody reads on in a body that is refused, so that its sender sees why. One who asked first
+// whether to send it is told so at once (RFC 9110 section 10.1.1): reading would tell it to.
 func (s *surface) drainBody(q *request) {
+	if strings.EqualFold(q.r.Header.Get("Expect"), "100-continue") {
+		return
+	}
 	s.bodyDeadline(q)
 	_, _ = io.CopyN(io.Discard, q.r.Body, drainBytes)
 }

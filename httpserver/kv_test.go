@@ -1,10 +1,13 @@
 package httpserver
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -446,6 +449,25 @@ func TestAppendKVIsJSON(t *testing.T) {
 			t.Fatalf("an empty value must be null: %s", b)
 		}
 	})
+}
+
+// TestWhoAsksFirstIsRefusedAtOnce: a client that waits for leave to send a body that is too large is told
+// so, and not to go on.
+func TestWhoAsksFirstIsRefusedAtOnce(t *testing.T) {
+	h := open(t)
+	c, err := net.Dial("tcp", strings.TrimPrefix(h.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, "PUT /v1/kv/big HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10485760\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	status, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil || !strings.HasPrefix(status, "HTTP/1.1 413 ") {
+		t.Errorf("%q, %v", status, err)
+	}
 }
 
 func TestSlowBodyIsCutOff(t *testing.T) {
