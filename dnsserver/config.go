@@ -7,6 +7,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"herald/registry/plugin/certfile"
 )
 
 // Config is the door's settings.
@@ -33,6 +35,10 @@ type Config struct {
 
 	MaxStale        time.Duration `config:"max_stale" usage:"how old the catalog may be that is answered from; 0 is any age, so that answers go on whatever becomes of the servers"`
 	StaleErrorAfter time.Duration `config:"stale_error_after" usage:"how old the catalog is when answers carry its age as an extended error (RFC 8914); 0 is never"`
+
+	TLSAddress  string `config:"tls_address" usage:"address to answer DNS over TLS on (RFC 7858), such as :853; empty is off"`
+	TLSCertFile string `config:"tls_cert_file" usage:"certificate for it, PEM, intermediates included"`
+	TLSKeyFile  string `config:"tls_key_file" usage:"private key of tls_cert_file, PEM"`
 
 	TCPConnections int           `config:"tcp_connections" usage:"most TCP connections at once; further ones are closed"`
 	TCPIdleTimeout time.Duration `config:"tcp_idle_timeout" usage:"how long a TCP connection may be idle"`
@@ -81,7 +87,24 @@ func (c *Config) validateAddresses() error {
 	for _, a := range c.FurtherAddresses {
 		errs = append(errs, validAddress(furtherAddressesSetting, a))
 	}
-	return errors.Join(errs...)
+	if c.TLSAddress != "" {
+		errs = append(errs, validAddress(tlsAddressSetting, c.TLSAddress))
+	}
+	return errors.Join(append(errs, c.validateTLS())...)
+}
+
+func (c *Config) validateTLS() error {
+	switch {
+	case c.TLSAddress != "" && c.TLSCertFile == "":
+		return errors.New("tls_address is set and tls_cert_file is not; DNS over TLS needs a certificate")
+	case c.TLSAddress == "" && c.TLSCertFile != "":
+		return errors.New("tls_cert_file is set and tls_address is not: say where to answer DNS over TLS, such as :853")
+	}
+	return c.certificates().Validate("tls_")
+}
+
+func (c *Config) certificates() certfile.Files {
+	return certfile.Files{Cert: c.TLSCertFile, Key: c.TLSKeyFile}
 }
 
 func validAddress(setting, address string) error {

@@ -18,6 +18,7 @@ import (
 const (
 	addressSetting          = "address"
 	furtherAddressesSetting = "further_addresses"
+	tlsAddressSetting       = "tls_address"
 	// bindTries is how often a port is chosen before giving up on one that is
 	// free for both UDP and TCP.
 	bindTries = 16
@@ -84,6 +85,26 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 			return err
 		}
 	}
+	return d.listenTLS(ctx, over)
+}
+
+// listenTLS binds the socket for DNS over TLS, if there is to be one.
+func (d *Door) listenTLS(ctx context.Context, h *handler) error {
+	if d.config.TLSAddress == "" {
+		return nil
+	}
+	secure, err := d.config.certificates().Config(h.log, "dot")
+	if err != nil {
+		return fmt.Errorf("dns: %w", err)
+	}
+	var lc net.ListenConfig
+	tcp, err := lc.Listen(ctx, "tcp", d.config.TLSAddress)
+	if err != nil {
+		return &plugin.ListenError{Setting: tlsAddressSetting, Address: d.config.TLSAddress, Err: err}
+	}
+	d.closers = append(d.closers, tcp)
+	d.serving = append(d.serving, d.newStreamServer(h, tcp, secure))
+	d.addresses = append(d.addresses, plugin.Address{Network: "tcp", Address: tcp.Addr().String(), Use: "DNS over TLS"})
 	return nil
 }
 
@@ -116,7 +137,7 @@ func (d *Door) listen(ctx context.Context, h *handler, setting, address string) 
 		}
 		d.serving = append(d.serving, s)
 	}
-	d.serving = append(d.serving, d.newStreamServer(h, tcp))
+	d.serving = append(d.serving, d.newStreamServer(h, tcp, nil))
 	const use = "DNS"
 	d.addresses = append(d.addresses,
 		plugin.Address{Network: "udp", Address: udp.LocalAddr().String(), Use: use},

@@ -2,6 +2,7 @@ package dnsserver
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"time"
 
@@ -22,13 +23,18 @@ type streamServer struct {
 	drain    time.Duration
 }
 
-func (d *Door) newStreamServer(h *handler, l net.Listener) *streamServer {
+// newStreamServer answers over the connections of a listener, over TLS if secure is not nil.
+func (d *Door) newStreamServer(h *handler, l net.Listener, secure *tls.Config) *streamServer {
 	bounded := newTCPListener(l, d.config.TCPConnections, tcpWrite)
+	var over net.Listener = bounded
+	if secure != nil {
+		over = tls.NewListener(bounded, secure)
+	}
 	return &streamServer{
 		listener: bounded,
 		drain:    d.drain,
 		server: &dns.Server{
-			Listener: bounded, Handler: h, MaxTCPQueries: -1, ReadTimeout: tcpFirstRead,
+			Listener: over, Handler: h, MaxTCPQueries: -1, ReadTimeout: tcpFirstRead,
 			IdleTimeout:   func() time.Duration { return d.config.TCPIdleTimeout },
 			MsgAcceptFunc: h.accept, MsgInvalidFunc: h.invalid,
 		},

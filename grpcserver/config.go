@@ -31,7 +31,7 @@ func DefaultConfig() Config {
 
 // Validate says what is wrong with the settings, by their names.
 func (c *Config) Validate() error {
-	errs := []error{c.validateAddress(), c.validateTLS()}
+	errs := []error{c.validateAddress(), c.certificates().Validate("")}
 	for _, u := range c.Advertise {
 		if err := validURL(u); err != nil {
 			errs = append(errs, fmt.Errorf("advertise %q: %w", u, err))

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"herald/registry/plugin/certfile"
 	"io"
 	"log/slog"
 	"math/big"
@@ -224,7 +225,7 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 		want("at first", 100)
 		a.issue("server", 101)
 		want("too soon to look again", 100)
-		time.Sleep(certificateInterval)
+		time.Sleep(certfile.Interval)
 		want("renewed", 101)
 
 		oldKey, err := os.ReadFile(key)
@@ -242,20 +243,20 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 			}
 		}
 		write(oldKey)
-		time.Sleep(certificateInterval)
+		time.Sleep(certfile.Interval)
 		want("half of a renewal", 101)
-		time.Sleep(certificateInterval)
+		time.Sleep(certfile.Interval)
 		want("half of a renewal, later", 101)
 		if n := strings.Count(log.String(), "cannot be used"); n != 1 {
 			t.Errorf("logged %d times:\n%s", n, log.String())
 		}
 		write(append(newKey, '\n'))
-		time.Sleep(certificateInterval)
+		time.Sleep(certfile.Interval)
 		want("all of it", 1<<62)
 		if err := os.Remove(cert); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(certificateInterval)
+		time.Sleep(certfile.Interval)
 		want("without the files", 1<<62)
 	})
 }
