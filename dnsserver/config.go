@@ -40,6 +40,9 @@ type Config struct {
 	TLSCertFile string `config:"tls_cert_file" usage:"certificate for it, PEM, intermediates included"`
 	TLSKeyFile  string `config:"tls_key_file" usage:"private key of tls_cert_file, PEM"`
 
+	Cookies      bool   `config:"cookies" usage:"give clients that send a DNS cookie one of the server's (RFC 7873)"`
+	CookieSecret string `config:"cookie_secret" usage:"what they are made with, 32 hexadecimal digits, for servers that answer on one address; empty is one of this process's own"`
+
 	TCPConnections int           `config:"tcp_connections" usage:"most TCP connections at once; further ones are closed"`
 	TCPIdleTimeout time.Duration `config:"tcp_idle_timeout" usage:"how long a TCP connection may be idle"`
 }
@@ -58,6 +61,7 @@ func DefaultConfig() Config {
 		NodeMetaTXT:    true,
 		UDPMaxSize:     4096,
 		EnableTruncate: true,
+		Cookies:        true,
 		TCPConnections: 1024,
 		TCPIdleTimeout: 10 * time.Second,
 	}
@@ -73,6 +77,7 @@ func (c *Config) Validate() error {
 		validTTL("node_ttl", c.NodeTTL),
 		validTTL("service_ttl", c.ServiceTTL),
 		validTTL("negative_ttl", c.NegativeTTL),
+		c.validateCookies(),
 		validTTLs("node_ttls", c.NodeTTLs),
 		validTTLs("service_ttls", c.ServiceTTLs),
 		validRange("udp_answer_limit", c.UDPAnswerLimit, 0, math.MaxUint16),
@@ -153,6 +158,13 @@ func (c *Config) validateDomains() error {
 func (c *Config) validateIdleTimeout() error {
 	if c.TCPIdleTimeout < time.Second {
 		return fmt.Errorf("tcp_idle_timeout is at least 1s, not %v", c.TCPIdleTimeout)
+	}
+	return nil
+}
+
+func (c *Config) validateCookies() error {
+	if _, err := newCookies(c); err != nil {
+		return fmt.Errorf("cookie_secret: %w", err)
 	}
 	return nil
 }

@@ -17,11 +17,12 @@ import (
 // bothWays answers a packet by the fast path and by the handler's, from the same random numbers. The
 // first is nil if the fast path leaves it to the other.
 func bothWays(h *handler, packet []byte, seed uint64) (fast, slow []byte) {
+	client := netip.AddrFrom4([4]byte{192, 0, 2, 1})
 	u := &udpServer{handler: h}
 	h.random = seeded(seed)
-	fast = u.fast(nil, packet, netip.Addr{}).wire
+	fast = u.fast(nil, packet, client).wire
 	h.random = seeded(seed)
-	_, a := h.packet(nil, packet, netip.Addr{})
+	_, a := h.packet(nil, packet, client)
 	return fast, a.wire
 }
 
@@ -76,6 +77,8 @@ func anyPacket(t *rapid.T) []byte {
 		for range rapid.IntRange(0, 3).Draw(t, "options") {
 			opt.Option = append(opt.Option, rapid.SampledFrom([]dns.EDNS0{
 				&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"},
+				&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "01020304050607080102030405060708"},
+				&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "010203"},
 				&dns.EDNS0_NSID{Code: dns.EDNS0NSID},
 				&dns.EDNS0_PADDING{Padding: make([]byte, 7)},
 				&dns.EDNS0_LOCAL{Code: 65001, Data: []byte("x")},

@@ -26,6 +26,7 @@ type handler struct {
 	log     *slog.Logger
 	// freshness is how old the catalog is; nil if nobody asks.
 	freshness *freshness
+	clock     func() time.Time
 	// random is shared: its source is safe for concurrent use.
 	random *rand.Rand
 
@@ -77,6 +78,9 @@ func (h *handler) message(dst []byte, r *dns.Msg, client netip.Addr, stream bool
 // answer answers a query from what the catalog is now.
 func (h *handler) answer(dst []byte, q *query) response {
 	q.age = h.freshness.age()
+	if len(q.edns.cookie) > 0 {
+		q.now = h.clock().Unix()
+	}
 	return h.respond(dst, h.catalog.Index(), q, h.random)
 }
 

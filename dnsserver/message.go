@@ -207,5 +207,6 @@ func appendOPT(b []byte, e *edns, rcode int) []byte {
 	b = binary.BigEndian.AppendUint16(b, flags)
 	b = binary.BigEndian.AppendUint16(b, uint16(e.optionsSize()))
 	b = append(b, e.subnet[:e.subnetSize]...)
+	b = append(b, e.reply[:e.replySize]...)
 	return append(b, e.extended[:e.extendedSize]...)
 }

@@ -64,7 +64,11 @@ func (e *edns) readOPT(b []byte) bool {
 			if !e.readSubnet(b[:4+size]) {
 				return false
 			}
-		case dns.EDNS0COOKIE, dns.EDNS0NSID, dns.EDNS0PADDING:
+		case dns.EDNS0COOKIE:
+			if !e.readCookie(b[4 : 4+size]) {
+				return false
+			}
+		case dns.EDNS0NSID, dns.EDNS0PADDING:
 		default:
 			return false
 		}

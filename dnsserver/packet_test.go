@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"herald/registry"
 
@@ -32,6 +33,7 @@ func testHandler(t testing.TB, recs *records) *handler {
 	t.Helper()
 	return &handler{
 		responder: testResponder(t, nil), catalog: recs.catalog(t), metrics: newMetrics(&tally{}), log: quiet(),
+		clock:  func() time.Time { return time.Unix(1700000000, 0) },
 		random: rand.New(anyOrder{}), buffers: &sync.Pool{},
 	}
 }

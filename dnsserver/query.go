@@ -2,6 +2,7 @@ package dnsserver
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"net"
 	"net/netip"
 	"time"
@@ -35,6 +36,8 @@ type query struct {
 	client netip.Addr
 	// age is how old the catalog may be.
 	age time.Duration
+	// now is the time, in seconds since 1970, where cookies are to be checked.
+	now int64
 }
 
 // edns is what the OPT record of a query says.
@@ -47,6 +50,11 @@ type edns struct {
 	// subnetSize bytes.
 	subnet     [maxSubnet]byte
 	subnetSize uint8
+	// cookie is the data of the client's COOKIE option, which may lie in the packet, and reply the option that
+	// the answer carries, in the same way as subnet.
+	cookie    []byte
+	reply     [maxCookie]byte
+	replySize uint8
 	// extended is the extended error that the answer carries, in the same way.
 	extended     [maxExtended]byte
 	extendedSize uint8
@@ -82,8 +90,16 @@ func (e *edns) read(extra []dns.RR) bool {
 		e.present = true
 		e.version, e.size, e.dnssecOK = opt.Version(), opt.UDPSize(), opt.Do()
 		for _, o := range opt.Option {
-			if subnet, ok := o.(*dns.EDNS0_SUBNET); ok && e.subnetSize == 0 {
-				e.setSubnet(subnet)
+			switch o := o.(type) {
+			case *dns.EDNS0_SUBNET:
+				if e.subnetSize == 0 {
+					e.setSubnet(o)
+				}
+			case *dns.EDNS0_COOKIE:
+				data, err := hex.DecodeString(o.Cookie)
+				if err != nil || !e.readCookie(data) {
+					return false
+				}
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"herald/dnsserver/cookie"
 	"herald/registry/catalog"
 
 	"github.com/miekg/dns"
@@ -28,6 +29,8 @@ type responder struct {
 	nodeMeta      bool
 	// zoneMeta is the metadata that says where a node or an instance is, "" if that has no say.
 	zoneMeta string
+	// cookies makes and checks server cookies; nil if there are to be none.
+	cookies *cookie.Keeper
 	// maxStale is how old a catalog is answered from, 0 for any age; staleErrorAfter how old it is
 	// when answers say so, 0 for never.
 	maxStale, staleErrorAfter time.Duration
@@ -52,6 +55,9 @@ func newResponder(c *Config, node, datacenter string) (*responder, error) {
 		maxStale:      c.MaxStale, staleErrorAfter: c.StaleErrorAfter,
 	}
 	var err error
+	if r.cookies, err = newCookies(c); err != nil {
+		return nil, err
+	}
 	if r.nodeTTLs, err = newTTLs(c.NodeTTL, c.NodeTTLs); err != nil {
 		return nil, err
 	}
@@ -150,6 +156,7 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	w.responder, w.index, w.query, w.random = r, x, q, random
 	w.followed, w.ttlSet = w.followed[:0], false
 	tooOld := r.stale(q)
+	r.answerCookie(q)
 	w.begin(dst, q)
 	w.limit = r.sizing.limit(q)
 

@@ -72,7 +72,7 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 		}
 	}()
 	over := &handler{
-		responder: r, catalog: h.Catalog, metrics: newMetrics(h.Metrics), log: h.Log, freshness: newFreshness(h.Catalog),
+		responder: r, catalog: h.Catalog, metrics: newMetrics(h.Metrics), log: h.Log, freshness: newFreshness(h.Catalog), clock: time.Now,
 		random: rand.New(anyOrder{}), buffers: &sync.Pool{},
 	}
 	h.Metrics.Gauge("herald_dns_catalog_age_seconds", "How old the catalog that DNS answers from may be.", over.freshness.seconds)

@@ -48,4 +48,4 @@ func (e *edns) extend(code uint16, text string, age time.Duration) {
 const maxAge = time.Duration(1<<63 - 1)
 
 // optionsSize is how long the options of the answer are.
-func (e *edns) optionsSize() int { return int(e.subnetSize) + int(e.extendedSize) }
+func (e *edns) optionsSize() int { return int(e.subnetSize) + int(e.replySize) + int(e.extendedSize) }
