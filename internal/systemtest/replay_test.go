@@ -32,6 +32,10 @@ func TestConsulsConversationsGoAsRecorded(t *testing.T) {
 	replay(t, "consul", "httpserver", func(p *process.Process) []string { return []string{"--http", "http://" + p.HTTP} })
 }
 
+func TestConsulsDNSConversationsGoAsRecorded(t *testing.T) {
+	replay(t, "dns", "dnsserver", func(p *process.Process) []string { return []string{"--http", "http://" + p.HTTP, "--dns", p.DNS} })
+}
+
 // replay replays all conversations of a folder against one server. Where it answers
 // otherwise than was recorded, a table in the door's README must say why, step by step, and have no
 // row too many.
