@@ -122,7 +122,7 @@ func (a *Agent) prepareCheck(d registry.CheckDefinition, o owner) (preparedCheck
 		return fail("failures_before_warning (%d) is above failures_before_critical (%d)", d.FailuresBeforeWarning, d.FailuresBeforeCritical)
 	case d.DeregisterAfter > 0 && d.ServiceID == "":
 		return fail("it is to deregister a service after %v, and belongs to none", d.DeregisterAfter)
-	case d.Kind == check.Exec && !a.cfg.AllowExec && o.origin != fromFile && o.origin != fromConfig:
+	case check.RunsCommand(d.Kind) && !a.cfg.AllowExec && o.origin != fromFile && o.origin != fromConfig:
 		return preparedCheck{}, nil, fmt.Errorf("check %q: %w", d.ID, registry.ErrExecDisabled)
 	}
 	if d.OutputMaxSize == 0 {
@@ -170,7 +170,7 @@ func (a *Agent) prepareCheck(d registry.CheckDefinition, o owner) (preparedCheck
 	}
 	if d.Timeout == 0 {
 		d.Timeout = defaultTimeout
-		if d.Kind == check.Exec {
+		if check.RunsCommand(d.Kind) {
 			d.Timeout = defaultExecTimeout
 		}
 	}

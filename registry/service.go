@@ -111,7 +111,7 @@ const NodeCheckID = "serfHealth"
 type CheckDefinition struct {
 	ID   string // "" takes "service:<instance id>", numbered from 1 if there are several
 	Name string // "" takes "Service '<name>' check"
-	// Kind selects the check kind: "http", "tcp", "ttl", "exec", or a plugin's.
+	// Kind selects the check kind: "http", "tcp", "ttl", "exec" and others of agent/check, or a plugin's.
 	Kind string
 	// Interval is the time between runs and Timeout how long one may take; they
 	// are not for ttl. TTL is how long a reported status holds; only for ttl.

@@ -54,7 +54,7 @@ func TestKinds(t *testing.T) {
 			t.Errorf("kind %s has no summary", k.Name)
 		}
 	}
-	if got, want := strings.Join(names, " "), "alias exec grpc h2ping http tcp ttl udp"; got != want {
+	if got, want := strings.Join(names, " "), "alias docker exec grpc h2ping http osservice tcp ttl udp"; got != want {
 		t.Errorf("kinds are %q, want %q", got, want)
 	}
 }

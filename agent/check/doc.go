@@ -1,5 +1,5 @@
 // Package check holds the kinds of health check that come with Herald: http, tcp, udp,
-// grpc, h2ping, exec, alias and ttl. Importing it registers them with plugin.Default.
+// grpc, h2ping, exec, docker, osservice, alias and ttl. Importing it registers them with plugin.Default.
 //
 // A kind turns a definition into a registry.Checker: it decodes the definition's
 // Spec strictly, by its own names, and then finds out one status each time it is

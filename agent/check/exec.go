@@ -13,6 +13,10 @@ import (
 // Exec is the kind that runs a command.
 const Exec = "exec"
 
+// RunsCommand reports whether checks of a kind run whatever command their definition says, so that who may
+// register one may run anything.
+func RunsCommand(kind string) bool { return kind == Exec || kind == Docker }
+
 // outputGrace is how long output is still awaited after a command has ended.
 // A process that it left behind may hold the pipe open for ever.
 const outputGrace = time.Second

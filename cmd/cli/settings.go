@@ -77,7 +77,7 @@ type historySettings struct {
 type agentSettings struct {
 	ConfigDirs []string      `config:"config_dirs" flag:"config-dir" usage:"directory of service definitions (*.json), repeatable"`
 	LeaseTTL   time.Duration `config:"lease_ttl" flag:"ttl" usage:"how long what this agent advertises outlives it"`
-	AllowExec  bool          `config:"allow_exec" usage:"let services registered over the API bring checks of kind exec; files always may"`
+	AllowExec  bool          `config:"allow_exec" usage:"let services registered over the API bring checks that run commands (kinds exec and docker); files always may"`
 }
 
 func defaultSettings() settings {

@@ -19,6 +19,8 @@ const (
 	kindTTL    = "ttl"
 	kindExec   = "exec"
 	kindAlias  = "alias"
+	kindDocker = "docker"
+	kindOS     = "osservice"
 )
 
 // leastDeregister is the shortest DeregisterCriticalServiceAfter there is.
@@ -56,6 +58,7 @@ type spec struct {
 	args                                 []string
 	ttl                                  bool
 	aliasService, aliasNode              string
+	container, shell, osService          string
 
 	kind  string // Herald's own Kind and Spec
 	given map[string]any
@@ -119,9 +122,9 @@ func (p *parser) check(v *value) (registry.CheckDefinition, error) {
 		"alias_node":    text(&s.aliasNode),
 		"alias_service": text(&s.aliasService),
 
-		"docker_container_id": blankOnly("there are no Docker checks; use Args with docker exec"),
-		"shell":               blankOnly("it is for Docker checks, of which there are none; a command line goes into Script"),
-		"os_service":          blankOnly("there are no OSService checks; use Args with your system's service manager"),
+		"docker_container_id": text(&s.container),
+		"shell":               text(&s.shell),
+		"os_service":          text(&s.osService),
 
 		"namespace": p.warned("default", "Herald has one namespace"),
 		"partition": p.warned("default", "Herald has one partition"),
@@ -217,8 +220,13 @@ func (s *spec) kinds() []string {
 	add(s.udp != "", kindUDP)
 	add(s.grpc != "", kindGRPC)
 	add(s.h2ping != "", kindH2Ping)
-	add(len(s.args) > 0, kindExec)
-	add(s.script != "", kindExec)
+	runs := kindExec
+	if s.container != "" {
+		runs = kindDocker
+	}
+	add(len(s.args) > 0, runs)
+	add(s.script != "", runs)
+	add(s.osService != "", kindOS)
 	add(s.aliasService != "" || s.aliasNode != "", kindAlias)
 	add(s.ttl && s.kind != kindTTL, kindTTL)
 	add(s.kind != "", s.kind)
@@ -233,12 +241,16 @@ func (p *parser) checkCheck(v *value, d *registry.CheckDefinition, s *spec) erro
 	switch {
 	case p.alone && d.Name == "":
 		return p.refuse(v, "Missing check name")
+	case s.container != "" && len(s.args) == 0 && s.script == "":
+		return p.refuse(v, "Invalid check: it has DockerContainerID and no Args, the command to run in the container")
 	case d.Interval > 0 && (d.TTL > 0 || s.kind == kindTTL):
 		return p.refuse(v, "Invalid check: Interval and TTL cannot both be specified")
 	case runs && d.Interval <= 0:
 		return p.refuse(v, "Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks")
 	case !runs && !alias && d.TTL <= 0:
 		return p.refuse(v, "Invalid check: TTL must be > 0 for TTL checks")
+	case s.shell != "" && s.container == "":
+		return p.refuse(v, "Invalid check: Shell is for Docker checks; a command line goes into Script")
 	case len(kinds) > 1:
 		return p.refuse(v, "Invalid check: it is of kinds %s: a check has exactly one", strings.Join(kinds, " and "))
 	case s.kind == "" && s.given != nil:
@@ -299,6 +311,13 @@ func (p *parser) what(v *value, d *registry.CheckDefinition, s *spec) error {
 	case s.h2ping != "":
 		d.Kind = kindH2Ping
 		put("address", s.h2ping)
+	case s.container != "":
+		d.Kind = kindDocker
+		put("container", s.container)
+		s.putDocker(put)
+	case s.osService != "":
+		d.Kind = kindOS
+		put("service", s.osService)
 	case len(s.args) > 0:
 		d.Kind = kindExec
 		put("args", s.args)
@@ -332,6 +351,22 @@ func (p *parser) what(v *value, d *registry.CheckDefinition, s *spec) error {
 		}
 	}
 	return nil
+}
+
+// putDocker says what to run in the container: a program, or a line for the shell that is named.
+func (s *spec) putDocker(put func(name string, value any)) {
+	line := s.script
+	if s.shell != "" && line == "" {
+		line = strings.Join(s.args, " ")
+	}
+	if line == "" {
+		put("args", s.args)
+		return
+	}
+	put("shell", line)
+	if s.shell != "" {
+		put("shell_path", s.shell)
+	}
 }
 
 // optionsOf are the fields of the form that say how to check, and their names in a Spec of each kind that takes them.

@@ -56,6 +56,10 @@ func TestParseCheck(t *testing.T) {
 		"kind and spec of our own":        {in: `{"Name":"p","kind":"tcp","spec":{"address":"x:1"},"Interval":"1s"}`, want: registry.CheckDefinition{ID: "p", Name: "p", Kind: "tcp", Interval: time.Second, Spec: map[string]any{"address": "x:1"}}},
 		"kind ttl":                        {in: `{"Name":"p","Kind":"ttl","TTL":"5s"}`, want: registry.CheckDefinition{ID: "p", Name: "p", Kind: "ttl", TTL: 5 * time.Second}},
 		"empty durations are none":        {in: `{"Name":"p","TTL":"5s","Interval":"","Timeout":""}`, want: registry.CheckDefinition{ID: "p", Name: "p", Kind: "ttl", TTL: 5 * time.Second}},
+		"docker":                          {in: `{"Name":"d","DockerContainerID":"c1","Args":["/bin/ok","-v"],"Interval":"5s"}`, want: registry.CheckDefinition{ID: "d", Name: "d", Kind: "docker", Interval: 5 * time.Second, Spec: map[string]any{"container": "c1", "args": []string{"/bin/ok", "-v"}}}},
+		"docker with a shell":             {in: `{"Name":"d","docker_container_id":"c1","shell":"/bin/bash","args":["ok -v"],"Interval":"5s"}`, want: registry.CheckDefinition{ID: "d", Name: "d", Kind: "docker", Interval: 5 * time.Second, Spec: map[string]any{"container": "c1", "shell": "ok -v", "shell_path": "/bin/bash"}}},
+		"docker with a script":            {in: `{"Name":"d","DockerContainerID":"c1","Script":"ok | cat","Interval":"5s"}`, want: registry.CheckDefinition{ID: "d", Name: "d", Kind: "docker", Interval: 5 * time.Second, Spec: map[string]any{"container": "c1", "shell": "ok | cat"}}},
+		"a service of the system":         {in: `{"Name":"s","OSService":"nginx","Interval":"5s"}`, want: registry.CheckDefinition{ID: "s", Name: "s", Kind: "osservice", Interval: 5 * time.Second, Spec: map[string]any{"service": "nginx"}}},
 		"blank kinds are none":            {in: `{"Name":"p","TTL":"5s","HTTP":"","GRPC":"","UDP":"","H2PING":"","AliasService":"","DockerContainerID":"","Shell":"","OSService":"","TCPUseTLS":false,"GRPCUseTLS":true}`, want: registry.CheckDefinition{ID: "p", Name: "p", Kind: "ttl", TTL: 5 * time.Second}},
 		"deregistration is not too quick": {in: `{"Name":"p","TTL":"5s","DeregisterCriticalServiceAfter":"10s"}`, want: registry.CheckDefinition{ID: "p", Name: "p", Kind: "ttl", TTL: 5 * time.Second, DeregisterAfter: time.Minute}, warnings: []string{"DeregisterCriticalServiceAfter is 10s and counts as 1m0s, the shortest there is"}},
 		"a ttl check has no timeout":      {in: `{"Name":"p","TTL":"5s","Timeout":"1s"}`, want: registry.CheckDefinition{ID: "p", Name: "p", Kind: "ttl", TTL: 5 * time.Second}, warnings: []string{"Timeout is ignored: a TTL check is not run"}},
@@ -113,8 +117,12 @@ func TestCheckRefused(t *testing.T) {
 		{`{"Name":"c","Kind":"grpc","Spec":{"target":"x:1"},"TLSSkipVerify":true,"Interval":"1s"}`, `Invalid check: "TLSSkipVerify" is not for a check with Kind: it goes into Spec`},
 		{`{"Name":"c","AliasNode":"n","TTL":"1s"}`, `Invalid check: it is of kinds alias and ttl: a check has exactly one`},
 		{`{"Name":"c","alias_service":"s","TCP":"x:1","Interval":"1s"}`, `Invalid check: it is of kinds tcp and alias: a check has exactly one`},
-		{`{"Name":"c","DockerContainerID":"x","Args":["a"],"Interval":"1s"}`, `"DockerContainerID" is not supported: there are no Docker checks; use Args with docker exec`},
-		{`{"Name":"c","OSService":"x","Interval":"1s"}`, `"OSService" is not supported: there are no OSService checks; use Args with your system's service manager`},
+		{`{"Name":"c","DockerContainerID":"x","Interval":"1s"}`, `Invalid check: it has DockerContainerID and no Args, the command to run in the container`},
+		{`{"Name":"c","DockerContainerID":"x","HTTP":"http://x/","Interval":"1s"}`, `Invalid check: it has DockerContainerID and no Args, the command to run in the container`},
+		{`{"Name":"c","DockerContainerID":"x","Args":["a"]}`, `Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks`},
+		{`{"Name":"c","Shell":"/bin/sh","Args":["a"],"Interval":"1s"}`, `Invalid check: Shell is for Docker checks; a command line goes into Script`},
+		{`{"Name":"c","OSService":"x"}`, `Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks`},
+		{`{"Name":"c","OSService":"x","TCP":"x:1","Interval":"1s"}`, `Invalid check: it is of kinds tcp and osservice: a check has exactly one`},
 	} {
 		_, _, err := ParseCheck([]byte(test.in))
 		if err == nil || err.Error() != test.want {
