@@ -177,7 +177,7 @@ func (d *dockerDaemon) do(ctx context.Context, method, path string, body any) (*
 	req.Header.Set("Content-Type", "application/json")
 	res, err := d.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("Docker's daemon: %w", err)
+		return nil, fmt.Errorf("the Docker daemon: %w", err)
 	}
 	if res.StatusCode/100 == 2 {
 		return res, nil
@@ -188,7 +188,7 @@ func (d *dockerDaemon) do(ctx context.Context, method, path string, body any) (*
 	if json.Unmarshal(said, &refused) != nil || refused.Message == "" {
 		refused.Message = string(bytes.TrimSpace(said))
 	}
-	return nil, fmt.Errorf("Docker's daemon: %s: %s", res.Status, refused.Message)
+	return nil, fmt.Errorf("the Docker daemon: %s: %s", res.Status, refused.Message)
 }
 
 // ask makes a request whose answer is a document.
@@ -199,7 +199,7 @@ func (d *dockerDaemon) ask(ctx context.Context, method, path string, body, answe
 	}
 	defer res.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(res.Body, dockerAnswer)).Decode(answer); err != nil {
-		return fmt.Errorf("Docker's daemon: its answer: %w", err)
+		return fmt.Errorf("the Docker daemon: its answer: %w", err)
 	}
 	return nil
 }

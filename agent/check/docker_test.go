@@ -129,7 +129,7 @@ func TestDocker(t *testing.T) {
 		{"c1", map[string]any{"args": []string{"false", "2"}}, []string{"false", "2"}, registry.Critical, "exit status 2: false says so"},
 		{"c1", map[string]any{"shell": "0"}, []string{"/bin/sh", "-c", "0"}, registry.Passing, "/bin/sh says so"},
 		{"c1", map[string]any{"shell": "0", "shell_path": "/bin/bash"}, []string{"/bin/bash", "-c", "0"}, registry.Passing, "/bin/bash says so"},
-		{"gone", map[string]any{"args": []string{"true"}}, nil, registry.Critical, "container gone: Docker's daemon: 404 Not Found: No such container: gone: "},
+		{"gone", map[string]any{"args": []string{"true"}}, nil, registry.Critical, "container gone: the Docker daemon: 404 Not Found: No such container: gone: "},
 		{"c1", map[string]any{"args": []string{"torn", "0"}}, []string{"torn", "0"}, registry.Critical, "container c1: its output: EOF: torn says sox"},
 	} {
 		test.spec["container"] = test.container
