@@ -79,6 +79,8 @@ var directions = []allowance{
 		why: "whether a client is who it says is a function of a few bytes and a secret"},
 	{dir: "dnsserver/limit",
 		why: "how often a client asks does not depend on what"},
+	{dir: "dnsserver/recursor",
+		why: "what others answer for does not depend on what we do"},
 	{dir: "grpcserver", imports: []string{"registry", "registry/plugin", "registry/plugin/certfile", "grpcserver/..."},
 		why: "a door meets the store and the agent at the interfaces of registry, and other doors never"},
 	{dir: "grpcserver/lockpb",
