@@ -40,6 +40,8 @@ type Config struct {
 	TLSCertFile string `config:"tls_cert_file" usage:"certificate for it, PEM, intermediates included"`
 	TLSKeyFile  string `config:"tls_key_file" usage:"private key of tls_cert_file, PEM"`
 
+	MaxQueriesPerSecond int `config:"max_queries_per_second" usage:"how many UDP queries of one client (an IPv4 address, an IPv6 /56) are answered in a second; every other of those over it is answered with TC alone, the rest not at all; 0 is any number, as always on loopback"`
+
 	Cookies      bool   `config:"cookies" usage:"give clients that send a DNS cookie one of the server's (RFC 7873)"`
 	CookieSecret string `config:"cookie_secret" usage:"what they are made with, 32 hexadecimal digits, for servers that answer on one address; empty is one of this process's own"`
 
@@ -62,8 +64,10 @@ func DefaultConfig() Config {
 		UDPMaxSize:     4096,
 		EnableTruncate: true,
 		Cookies:        true,
-		TCPConnections: 1024,
-		TCPIdleTimeout: 10 * time.Second,
+
+		MaxQueriesPerSecond: 10_000,
+		TCPConnections:      1024,
+		TCPIdleTimeout:      10 * time.Second,
 	}
 }
 
@@ -78,6 +82,7 @@ func (c *Config) Validate() error {
 		validTTL("service_ttl", c.ServiceTTL),
 		validTTL("negative_ttl", c.NegativeTTL),
 		c.validateCookies(),
+		validRange("max_queries_per_second", c.MaxQueriesPerSecond, 0, 1_000_000),
 		validTTLs("node_ttls", c.NodeTTLs),
 		validTTLs("service_ttls", c.ServiceTTLs),
 		validRange("udp_answer_limit", c.UDPAnswerLimit, 0, math.MaxUint16),

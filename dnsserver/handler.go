@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"herald/dnsserver/limit"
 	"herald/registry/catalog"
 
 	"github.com/miekg/dns"
@@ -27,6 +28,9 @@ type handler struct {
 	// freshness is how old the catalog is; nil if nobody asks.
 	freshness *freshness
 	clock     func() time.Time
+	// limiter bounds what one client is answered over UDP; nil if nothing does. limited counts what it holds back.
+	limiter *limit.Limiter
+	limited interface{ Inc() }
 	// random is shared: its source is safe for concurrent use.
 	random *rand.Rand
 

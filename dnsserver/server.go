@@ -75,6 +75,10 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 		responder: r, catalog: h.Catalog, metrics: newMetrics(h.Metrics), log: h.Log, freshness: newFreshness(h.Catalog), clock: time.Now,
 		random: rand.New(anyOrder{}), buffers: &sync.Pool{},
 	}
+	if over.limiter, err = newLimiter(&d.config); err != nil {
+		return fmt.Errorf("dns: max_queries_per_second: %w", err)
+	}
+	over.limited = h.Metrics.Counter("herald_dns_limited_total", "DNS queries that were over what one client may ask, and not answered or only truncated.").With()
 	h.Metrics.Gauge("herald_dns_catalog_age_seconds", "How old the catalog that DNS answers from may be.", over.freshness.seconds)
 	d.serving = append(d.serving, over.freshness)
 	if err := d.listen(ctx, over, addressSetting, d.config.Address); err != nil {

@@ -6,11 +6,16 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"herald/dnsserver/limit"
 )
 
 // receivePause is how long a socket rests after a failure that may pass by itself, such as
 // too little memory.
 const receivePause = 10 * time.Millisecond
+
+// began is what the times of packets are counted from.
+var began = time.Now()
 
 // udpServer answers the packets of one socket, in one goroutine.
 type udpServer struct {
@@ -19,7 +24,8 @@ type udpServer struct {
 	packets packets
 
 	query query
-	// types are those of the queries that the last packets were.
+	// now is when the last packets were received, in nanoseconds since some time, and answered how many of them were.
+	now      int64
 	answered int
 }
 
@@ -58,7 +64,7 @@ func (u *udpServer) serve(ctx context.Context) error {
 // round answers the n packets that were received.
 func (u *udpServer) round(n int) {
 	start := time.Now()
-	u.answered = 0
+	u.now, u.answered = int64(start.Sub(began)), 0
 	for i := range n {
 		u.one(i)
 	}
@@ -74,15 +80,27 @@ func (u *udpServer) one(i int) {
 	dst := u.packets.answer(i)
 	u.packets.setAnswer(i, dst)
 	defer u.recovered()
-	var a response
-	packet, client := u.packets.packet(i), u.packets.client(i).Addr()
-	if a = u.fast(dst, packet, client); a.wire == nil {
-		_, a = u.packet(dst, packet, client)
-	}
-	if len(a.wire) > 0 {
+	wire := u.reply(dst, u.packets.packet(i), u.packets.client(i).Addr())
+	if len(wire) > 0 {
 		u.answered++
 	}
-	u.packets.setAnswer(i, a.wire)
+	u.packets.setAnswer(i, wire)
+}
+
+// reply is the answer to a packet, empty if it gets none.
+func (u *udpServer) reply(dst, packet []byte, client netip.Addr) []byte {
+	if u.limiter != nil {
+		if v := u.limiter.Check(client, u.now); v != limit.Answer {
+			if wire, done := u.flood(dst, packet, client, v); done {
+				return wire
+			}
+		}
+	}
+	a := u.fast(dst, packet, client)
+	if a.wire == nil {
+		_, a = u.packet(dst, packet, client)
+	}
+	return a.wire
 }
 
 // fast answers a packet that is like most, without allocating; the answer is nil if it is not like most.
