@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"herald/dnsserver/recursor"
 	"herald/registry/plugin/certfile"
 )
 
@@ -40,6 +41,10 @@ type Config struct {
 	TLSCertFile string `config:"tls_cert_file" usage:"certificate for it, PEM, intermediates included"`
 	TLSKeyFile  string `config:"tls_key_file" usage:"private key of tls_cert_file, PEM"`
 
+	Recursors       []string      `config:"recursors" usage:"servers that answer for names outside the domains: addresses with or without a port; empty refuses such names"`
+	RecursorOrder   string        `config:"recursor_order" usage:"sequential, which asks the first and goes on to the next when it fails, or random"`
+	RecursorTimeout time.Duration `config:"recursor_timeout" usage:"how long a recursor is waited for before the next is asked"`
+
 	MaxQueriesPerSecond int `config:"max_queries_per_second" usage:"how many UDP queries of one client (an IPv4 address, an IPv6 /56) are answered in a second; every other of those over it is answered with TC alone, the rest not at all; 0 is any number, as always on loopback"`
 
 	Cookies      bool   `config:"cookies" usage:"give clients that send a DNS cookie one of the server's (RFC 7873)"`
@@ -65,6 +70,8 @@ func DefaultConfig() Config {
 		EnableTruncate: true,
 		Cookies:        true,
 
+		RecursorOrder:       recursor.Sequential,
+		RecursorTimeout:     2 * time.Second,
 		MaxQueriesPerSecond: 10_000,
 		TCPConnections:      1024,
 		TCPIdleTimeout:      10 * time.Second,
@@ -82,6 +89,7 @@ func (c *Config) Validate() error {
 		validTTL("service_ttl", c.ServiceTTL),
 		validTTL("negative_ttl", c.NegativeTTL),
 		c.validateCookies(),
+		c.validateRecursors(),
 		validRange("max_queries_per_second", c.MaxQueriesPerSecond, 0, 1_000_000),
 		validTTLs("node_ttls", c.NodeTTLs),
 		validTTLs("service_ttls", c.ServiceTTLs),
@@ -170,6 +178,17 @@ func (c *Config) validateIdleTimeout() error {
 func (c *Config) validateCookies() error {
 	if _, err := newCookies(c); err != nil {
 		return fmt.Errorf("cookie_secret: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) validateRecursors() error {
+	f, err := newForwarder(c)
+	if err != nil {
+		return fmt.Errorf("recursors: %w", err)
+	}
+	if f != nil {
+		f.Close()
 	}
 	return nil
 }

@@ -35,7 +35,8 @@ func TestFlood(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wire := u.reply(nil, packet, netip.MustParseAddr(from))
+		_, a := u.reply(nil, packet, netip.MustParseAddr(from))
+		wire := a.wire
 		if len(wire) == 0 {
 			return "dropped", nil
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"herald/dnsserver/limit"
+	"herald/dnsserver/recursor"
 	"herald/registry/catalog"
 
 	"github.com/miekg/dns"
@@ -28,6 +29,8 @@ type handler struct {
 	// freshness is how old the catalog is; nil if nobody asks.
 	freshness *freshness
 	clock     func() time.Time
+	// recursors answer what is outside the zones; nil if there are none.
+	recursors *recursor.Forwarder
 	// limiter bounds what one client is answered over UDP; nil if nothing does. limited counts what it holds back.
 	limiter *limit.Limiter
 	limited interface{ Inc() }
@@ -61,6 +64,11 @@ func (h *handler) serve(w dns.ResponseWriter, r *dns.Msg) {
 	start := time.Now()
 	buf := h.buffer()
 	q, a := h.message(*buf, r, clientOf(w.RemoteAddr()), true)
+	if a.outside {
+		if packet, err := r.Pack(); err == nil {
+			a = h.forward(packet, a.wire, true)
+		}
+	}
 	if _, err := w.Write(a.wire); err != nil && !gone(err) {
 		h.log.Debug("dns: answer not sent", "client", w.RemoteAddr(), "bytes", len(a.wire), "err", err)
 	}
@@ -93,7 +101,7 @@ func (h *handler) answer(dst []byte, q *query) response {
 func (h *handler) packet(dst, packet []byte, client netip.Addr) (qtype uint16, a response) {
 	if len(packet) < headerSize {
 		h.metrics.count(0, dns.RcodeFormatError)
-		return 0, response{dst[:0], dns.RcodeSuccess}
+		return 0, response{wire: dst[:0]}
 	}
 	header := readHeader(packet)
 	switch h.accept(header) {
@@ -103,7 +111,7 @@ func (h *handler) packet(dst, packet []byte, client netip.Addr) (qtype uint16, a
 	case dns.MsgRejectNotImplemented:
 		return 0, rejection(dst, header, dns.RcodeNotImplemented)
 	default:
-		return 0, response{dst[:0], dns.RcodeSuccess}
+		return 0, response{wire: dst[:0]}
 	}
 	var m dns.Msg
 	if m.Unpack(packet) != nil {
@@ -111,7 +119,9 @@ func (h *handler) packet(dst, packet []byte, client netip.Addr) (qtype uint16, a
 		return 0, rejection(dst, header, dns.RcodeFormatError)
 	}
 	q, a := h.message(dst, &m, client, false)
-	h.metrics.count(q.qtype, a.rcode)
+	if !a.outside {
+		h.metrics.count(q.qtype, a.rcode)
+	}
 	return q.qtype, a
 }
 
@@ -126,7 +136,7 @@ func rejection(dst []byte, header dns.Header, rcode int) response {
 	const opcode = 0xf << 11
 	b := binary.BigEndian.AppendUint16(dst[:0], header.Id)
 	b = binary.BigEndian.AppendUint16(b, flagQR|header.Bits&(opcode|flagRD)|uint16(rcode))
-	return response{append(b, make([]byte, headerSize-4)...), rcode}
+	return response{wire: append(b, make([]byte, headerSize-4)...), rcode: rcode}
 }
 
 func clientOf(a net.Addr) netip.Addr {

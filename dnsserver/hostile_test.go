@@ -48,7 +48,8 @@ func TestMillionHostilePackets(t *testing.T) {
 	packet := make([]byte, 0, 2*receiveSize)
 	answer := func() {
 		packet = hostile(packet[:0], seeds, random)
-		wire := u.reply(dst, packet, client)
+		_, a := u.reply(dst, packet, client)
+		wire := a.wire
 		if len(wire) > amplification*len(packet) {
 			t.Errorf("%x, %d bytes, is answered with %d", packet, len(packet), len(wire))
 		}

@@ -22,6 +22,7 @@ const (
 	flagAA = 1 << 10
 	flagTC = 1 << 9
 	flagRD = 1 << 8
+	flagRA = 1 << 7
 	flagCD = 1 << 4
 )
 
@@ -179,6 +180,9 @@ func (m *message) finish(q *query, rcode int, authoritative bool) []byte {
 	}
 	if q.recursion {
 		flags |= flagRD
+	}
+	if q.recursive {
+		flags |= flagRA
 	}
 	if q.unchecked {
 		flags |= flagCD

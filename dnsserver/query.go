@@ -30,6 +30,8 @@ type query struct {
 	qtype  uint16
 	qclass uint16
 	edns   edns
+	// recursive says that recursion is available, RA.
+	recursive bool
 	// stream says that the answer may have 65535 bytes.
 	stream bool
 	// client is who asks.

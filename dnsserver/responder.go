@@ -29,6 +29,8 @@ type responder struct {
 	nodeMeta      bool
 	// zoneMeta is the metadata that says where a node or an instance is, "" if that has no say.
 	zoneMeta string
+	// recursive says that questions outside the zones are answered by recursors.
+	recursive bool
 	// cookies makes and checks server cookies; nil if there are to be none.
 	cookies *cookie.Keeper
 	// maxStale is how old a catalog is answered from, 0 for any age; staleErrorAfter how old it is
@@ -52,6 +54,7 @@ func newResponder(c *Config, node, datacenter string) (*responder, error) {
 		markTruncated: c.EnableTruncate,
 		nodeMeta:      c.NodeMetaTXT,
 		zoneMeta:      c.ZoneMeta,
+		recursive:     len(c.Recursors) > 0,
 		maxStale:      c.MaxStale, staleErrorAfter: c.StaleErrorAfter,
 	}
 	var err error
@@ -104,6 +107,8 @@ func datacenterLabelProblem(datacenter string) string {
 type response struct {
 	wire  []byte
 	rcode int
+	// outside says that the question is for others to answer; wire refuses it.
+	outside bool
 }
 
 // worker is what answering one query takes besides; it is reused.
@@ -155,6 +160,7 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	defer w.release(r)
 	w.responder, w.index, w.query, w.random = r, x, q, random
 	w.followed, w.ttlSet = w.followed[:0], false
+	q.recursive = r.recursive
 	tooOld := r.stale(q)
 	r.answerCookie(q)
 	w.begin(dst, q)
@@ -163,12 +169,13 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	asked := &w.lookups[0]
 	r.parse(asked, q.name)
 	if rcode := r.refuse(q, asked); rcode != dns.RcodeSuccess {
-		return response{w.finish(q, rcode, false), rcode}
+		outside := r.recursive && rcode == dns.RcodeRefused && asked.kind == kindOutside && q.recursion
+		return response{w.finish(q, rcode, false), rcode, outside}
 	}
 	if x.Revision() == 0 || tooOld {
 		// The catalog has not been read yet, or is older than it may be: that a name does not
 		// exist is not ours to say, and would be remembered.
-		return response{w.finish(q, dns.RcodeServerFailure, false), dns.RcodeServerFailure}
+		return response{wire: w.finish(q, dns.RcodeServerFailure, false), rcode: dns.RcodeServerFailure}
 	}
 	rcode := dns.RcodeSuccess
 	switch end := w.resolve(nameAt, asked, 0); end.outcome {
@@ -178,10 +185,10 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	case noData:
 		w.authoritySOA(end.owner, end.lookup)
 	case failed:
-		return response{w.fail(q, dns.RcodeServerFailure), dns.RcodeServerFailure}
+		return response{wire: w.fail(q, dns.RcodeServerFailure), rcode: dns.RcodeServerFailure}
 	}
 	w.truncated = w.truncated && r.markTruncated
-	return response{w.finish(q, rcode, true), rcode}
+	return response{wire: w.finish(q, rcode, true), rcode: rcode}
 }
 
 // fail turns what was written into an answer that says only that it failed, and how.
@@ -196,7 +203,7 @@ func (w *worker) fail(q *query, rcode int) []byte {
 func (r *responder) malformed(dst []byte, q *query) response {
 	var m message
 	m.begin(dst, q)
-	return response{m.finish(q, dns.RcodeFormatError, false), dns.RcodeFormatError}
+	return response{wire: m.finish(q, dns.RcodeFormatError, false), rcode: dns.RcodeFormatError}
 }
 
 // release returns a worker for reuse, without what it would keep alive.

@@ -75,6 +75,13 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 		responder: r, catalog: h.Catalog, metrics: newMetrics(h.Metrics), log: h.Log, freshness: newFreshness(h.Catalog), clock: time.Now,
 		random: rand.New(anyOrder{}), buffers: &sync.Pool{},
 	}
+	if over.recursors, err = newForwarder(&d.config); err != nil {
+		return fmt.Errorf("dns: recursors: %w", err)
+	}
+	if over.recursors != nil {
+		d.serving = append(d.serving, forwarding{over.recursors})
+		d.closers = append(d.closers, closerFunc(over.recursors.Close))
+	}
 	if over.limiter, err = newLimiter(&d.config); err != nil {
 		return fmt.Errorf("dns: max_queries_per_second: %w", err)
 	}
@@ -90,6 +97,14 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 		}
 	}
 	return d.listenTLS(ctx, over)
+}
+
+// closerFunc is an io.Closer that cannot fail.
+type closerFunc func()
+
+func (f closerFunc) Close() error {
+	f()
+	return nil
 }
 
 // listenTLS binds the socket for DNS over TLS, if there is to be one.

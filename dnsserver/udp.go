@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"herald/dnsserver/limit"
@@ -27,6 +28,8 @@ type udpServer struct {
 	// now is when the last packets were received, in nanoseconds since some time, and answered how many of them were.
 	now      int64
 	answered int
+	// forwarded are the queries that recursors are asked.
+	forwarded sync.WaitGroup
 }
 
 func newUDPServer(h *handler, conn *net.UDPConn) (*udpServer, error) {
@@ -40,6 +43,7 @@ func newUDPServer(h *handler, conn *net.UDPConn) (*udpServer, error) {
 // serve answers packets until ctx ends, and what was received by then.
 func (u *udpServer) serve(ctx context.Context) error {
 	defer u.conn.Close()
+	defer u.forwarded.Wait() // forwarding ends with ctx, and these with it
 	defer context.AfterFunc(ctx, func() { _ = u.packets.stop() })()
 	for {
 		n, err := u.packets.receive()
@@ -80,27 +84,30 @@ func (u *udpServer) one(i int) {
 	dst := u.packets.answer(i)
 	u.packets.setAnswer(i, dst)
 	defer u.recovered()
-	wire := u.reply(dst, u.packets.packet(i), u.packets.client(i).Addr())
-	if len(wire) > 0 {
+	qtype, a := u.reply(dst, u.packets.packet(i), u.packets.client(i).Addr())
+	if a.outside {
+		u.forward(i, qtype, a.wire)
+		a.wire = a.wire[:0]
+	}
+	if len(a.wire) > 0 {
 		u.answered++
 	}
-	u.packets.setAnswer(i, wire)
+	u.packets.setAnswer(i, a.wire)
 }
 
-// reply is the answer to a packet, empty if it gets none.
-func (u *udpServer) reply(dst, packet []byte, client netip.Addr) []byte {
+// reply is the answer to a packet, empty if it gets none, and the type that was asked for.
+func (u *udpServer) reply(dst, packet []byte, client netip.Addr) (qtype uint16, a response) {
 	if u.limiter != nil {
 		if v := u.limiter.Check(client, u.now); v != limit.Answer {
 			if wire, done := u.flood(dst, packet, client, v); done {
-				return wire
+				return 0, response{wire: wire}
 			}
 		}
 	}
-	a := u.fast(dst, packet, client)
-	if a.wire == nil {
-		_, a = u.packet(dst, packet, client)
+	if a = u.fast(dst, packet, client); a.wire != nil {
+		return u.query.qtype, a
 	}
-	return a.wire
+	return u.packet(dst, packet, client)
 }
 
 // fast answers a packet that is like most, without allocating; the answer is nil if it is not like most.
@@ -111,6 +118,8 @@ func (u *udpServer) fast(dst, packet []byte, client netip.Addr) response {
 	}
 	q.client = client
 	a := u.answer(dst, q)
-	u.metrics.count(q.qtype, a.rcode)
+	if !a.outside {
+		u.metrics.count(q.qtype, a.rcode)
+	}
 	return a
 }
