@@ -109,6 +109,8 @@ var directions = []allowance{
 		why: "it runs processes, and knows of them what the command line prints"},
 	{dir: "internal/systemtest/consulclients", tests: []string{"internal/systemtest/process"},
 		why: "whoever plays a client of Consul knows the binary, and nothing of what it is made of"},
+	{dir: "internal/systemtest/dnsclients", tests: []string{"internal/systemtest/process"},
+		why: "name servers and load balancers are told where to ask, and nothing of what answers"},
 	{dir: "internal/systemtest/etcdclients", tests: []string{"internal/systemtest/process"},
 		why: "what etcd's clients are told needs none of our code to be understood"},
 	{dir: "internal/systemtest/chaos/chaosdoor", imports: []string{"registry", "registry/plugin"},
