@@ -28,8 +28,6 @@ type plan struct {
 	shares [2]shares
 	// targets are what the units' SRV records name.
 	targets []target
-	// repeated says that several units have one target.
-	repeated bool
 	// addressed says that some instance has an address of either family. If none has, hosts
 	// are the host names that they have instead.
 	addressed bool
@@ -45,8 +43,7 @@ type unit struct {
 	target int32 // in plan.targets; -1 if it is no SRV record
 }
 
-// target is what SRV records name. Its own records' owners are the name within the first
-// SRV record that names it.
+// target is what SRV records name. Its own records' owners are the names within those records.
 type target struct {
 	glue span // its addresses
 	text span // its node's metadata
@@ -324,9 +321,7 @@ func (p *planner) addService(i *catalog.Instance, e *endpoint) {
 	p.services[key] = len(p.units)
 	endRecord(m.body, data)
 	u := unit{span: p.since(from), share: share(w)}
-	if u.target, ok = p.named[named]; ok {
-		p.repeated = true
-	} else {
+	if u.target, ok = p.named[named]; !ok {
 		u.target = int32(len(p.targets))
 		p.named[named] = u.target
 		p.targets = append(p.targets, p.target(i, named))

@@ -127,8 +127,8 @@ type worker struct {
 	instances []*catalog.Instance
 	addresses seen[addressKey]
 	texts     []textOwner
-	// named are the targets of a plan that have been named.
-	named []bool
+	// described is the metadata of a plan that has been written.
+	described seen[span]
 	// followed are where the names stand that aliases were followed from.
 	followed []int
 	// ttl is that of the records of services and nodes, where the answer has one of its own.

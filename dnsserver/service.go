@@ -102,12 +102,11 @@ func (w *worker) addressRecords(owner int, p *plan) outcome {
 	return list.outcome()
 }
 
-// services writes SRV records, and what helps to reach their targets.
+// services writes SRV records, and what helps to reach their targets: each record has its
+// target's addresses for itself, though another has them too, since there are clients that pair the two off
+// (HAProxy 2.6).
 func (w *worker) services(owner int, p *plan) outcome {
 	w.texts = w.texts[:0]
-	if p.repeated {
-		w.named = append(w.named[:0], make([]bool, len(p.targets))...)
-	}
 	list := w.list()
 	w.order.begin(p)
 	for {
@@ -118,18 +117,12 @@ func (w *worker) services(owner int, p *plan) outcome {
 		k := w.mark()
 		at := w.copyAnswer(p, u, owner) + targetAt
 		bare := w.mark()
-		if !p.repeated || !w.named[u.target] {
-			w.addTarget(p, &p.targets[u.target], at)
-		}
+		w.addTarget(p, &p.targets[u.target], at)
 		if !w.fits() && list.empty() {
 			w.takeBack(bare)
 			w.truncated = true
 		}
-		kept := w.keep(k)
-		if kept && p.repeated {
-			w.named[u.target] = true
-		}
-		if !kept && !list.empty() {
+		if !w.keep(k) && !list.empty() {
 			break
 		}
 	}
@@ -197,10 +190,14 @@ func (w *worker) addRecord(record []byte, at int) {
 	w.additional++
 }
 
-// addTexts adds the metadata of the nodes that SRV records name, as far as there
-// is room.
+// addTexts adds the metadata of the nodes that SRV records name, once for each, as far
+// as there is room.
 func (w *worker) addTexts(p *plan) {
+	w.described.reset()
 	for _, t := range w.texts {
+		if !w.described.add(t.text) {
+			continue
+		}
 		for records := p.bytes[t.text.from:t.text.to]; len(records) > 0; {
 			size := renderedSize(records)
 			k := w.mark()
