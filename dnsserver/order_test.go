@@ -139,22 +139,22 @@ func TestOrderDrawsEachOnce(t *testing.T) {
 		drawn := rapid.SliceOfN(rapid.Uint64Range(1, rapid.SampledFrom([]uint64{1, 2, 1 << 24}).Draw(t, "most")), 0, 200).Draw(t, "shares")
 		p := &plan{preferred: rapid.IntRange(0, len(drawn)).Draw(t, "preferred")}
 		for i, s := range drawn {
-			p.units = append(p.units, unit{share: s, target: int32(i)})
+			p.units = append(p.units, unit{share: s, from: uint32(i)})
 		}
 		p.shares = [2]shares{newShares(p.units[:p.preferred]), newShares(p.units[p.preferred:])}
 		random := seeded(rapid.Uint64().Draw(t, "seed"))
 		var o order
 		for range 2 { // an order can be begun again
 			o.begin(p)
-			seen := map[int32]bool{}
+			seen := map[uint32]bool{}
 			for u, ok := o.next(random); ok; u, ok = o.next(random) {
-				if seen[u.target] {
-					t.Fatalf("%d is drawn twice", u.target)
+				if seen[u.from] {
+					t.Fatalf("%d is drawn twice", u.from)
 				}
-				if int(u.target) >= p.preferred && len(seen) < p.preferred {
-					t.Fatalf("%d is drawn before all that are preferred", u.target)
+				if int(u.from) >= p.preferred && len(seen) < p.preferred {
+					t.Fatalf("%d is drawn before all that are preferred", u.from)
 				}
-				seen[u.target] = true
+				seen[u.from] = true
 			}
 			if len(seen) != len(drawn) {
 				t.Fatalf("%d drawn of %d", len(seen), len(drawn))

@@ -19,43 +19,43 @@ import (
 //
 // An answer chooses the order and how much fits. What depends on the query is set where a record is copied:
 // the pointer to its owner, which its first two bytes are.
+//
+// All of a unit stands in one place, what is beside a record right after it: among a million
+// instances nothing is in the processor's caches, and an answer costs what it has to fetch.
 type plan struct {
 	bytes []byte
 	units []unit
+	// instances is how many there are to answer with. If none, the name does not exist.
+	instances int
 	// preferred is how many units, the first, come before the others in any order.
 	preferred int
 	// shares are those of the preferred units, and of the others.
 	shares [2]shares
-	// targets are what the units' SRV records name.
-	targets []target
+	// texts are the metadata of the nodes that SRV records name.
+	texts []span
 	// addressed says that some instance has an address of either family. If none has, hosts
 	// are the host names that they have instead.
 	addressed bool
 	hosts     []string
-	// instances is how many there are to answer with. If none, the name does not exist.
-	instances int
 }
 
-// unit is one record of an answer.
+// unit is one record of an answer, in plan.bytes from from to glue, and until to the addresses of the target that it names if it is
+// an SRV record. Their owner is the name within that.
 type unit struct {
-	span
-	share  uint64
-	target int32 // in plan.targets; -1 if it is no SRV record
+	share          uint64
+	from, glue, to uint32
+	text           int32 // which of plan.texts is of the target, or one of those below
 }
 
-// target is what SRV records name. Its own records' owners are the names within those records.
-type target struct {
-	glue span // its addresses
-	text span // its node's metadata
-	// host says that it is a host name, whose addresses, if it is one of ours, are found when they are
+const (
+	noText = -1
+	// hostTarget says that the target is a host name, whose addresses, if it is one of ours, are found when they are
 	// asked for: they are of another entry of the catalog.
-	host bool
-}
+	hostTarget = -2
+)
 
 // span is a part of plan.bytes.
 type span struct{ from, to uint32 }
-
-func (s span) empty() bool { return s.from == s.to }
 
 // planKind is a sort of answer.
 type planKind uint8
@@ -212,7 +212,7 @@ type planner struct {
 	ttl       uint32
 	addresses map[addressKey]int // units by what they say
 	services  map[serviceKey]int
-	named     map[targetKey]int32 // targets
+	described map[string]int32 // plan.texts, by node
 }
 
 // newPlan makes the plan of instances of the service of that name, all of which are to be answered with:
@@ -223,7 +223,7 @@ func (r *responder) newPlan(service string, instances []*catalog.Instance, kind 
 	}
 	p := planner{
 		responder: r, plan: &plan{instances: len(instances)}, service: service, kind: kind, zone: z, ttl: r.serviceTTLs.of(service),
-		addresses: map[addressKey]int{}, services: map[serviceKey]int{}, named: map[targetKey]int32{},
+		addresses: map[addressKey]int{}, services: map[serviceKey]int{}, described: map[string]int32{},
 	}
 	hosts := map[string]bool{}
 	add := func(i *catalog.Instance) {
@@ -291,10 +291,11 @@ func (p *planner) addAddress(i *catalog.Instance, ip netip.Addr) {
 	p.addresses[ip] = len(p.units)
 	from := len(p.message.body)
 	p.message.body = p.message.appendAddress(p.message.body, 0, ip, p.ttl)
-	p.units = append(p.units, unit{span: p.since(from), share: share(weight(i)), target: -1})
+	p.units = append(p.units, unit{from: uint32(from), glue: p.end(), to: p.end(), share: share(weight(i)), text: noText})
 }
 
-func (p *planner) since(from int) span { return span{uint32(from), uint32(len(p.message.body))} }
+// end is where the next record begins.
+func (p *planner) end() uint32 { return uint32(len(p.message.body)) }
 
 // addService adds the SRV record of an instance. Records that would be equal come once.
 func (p *planner) addService(i *catalog.Instance, e *endpoint) {
@@ -320,11 +321,14 @@ func (p *planner) addService(i *catalog.Instance, e *endpoint) {
 	}
 	p.services[key] = len(p.units)
 	endRecord(m.body, data)
-	u := unit{span: p.since(from), share: share(w)}
-	if u.target, ok = p.named[named]; !ok {
-		u.target = int32(len(p.targets))
-		p.named[named] = u.target
-		p.targets = append(p.targets, p.target(i, named))
+	u := unit{from: uint32(from), glue: p.end(), share: share(w), text: noText}
+	p.appendGlue(i, named)
+	u.to = p.end()
+	switch {
+	case named.host != "":
+		u.text = hostTarget
+	case named.node != "" && p.nodeMeta:
+		u.text = p.text(i.Host)
 	}
 	p.units = append(p.units, u)
 }
@@ -351,31 +355,36 @@ func (p *planner) appendTarget(i *catalog.Instance, e *endpoint) (targetKey, boo
 	return targetKey{address: e.main}, true
 }
 
-// target renders what stands beside the SRV records of a target.
-func (p *planner) target(i *catalog.Instance, key targetKey) (t target) {
+// appendGlue writes the addresses of a target, if they are known.
+func (p *planner) appendGlue(i *catalog.Instance, key targetKey) {
 	m := &p.message
-	from := len(m.body)
 	switch {
-	case key.host != "":
-		return target{host: true}
-	case key.node == "":
+	case key.address.IsValid():
 		m.body = m.appendAddress(m.body, 0, key.address, p.ttl)
-		t.glue = p.since(from)
-		return t
-	}
-	e, ttl := nodeEndpoint(i.Host), p.nodeTTLs.of(i.Host.Name)
-	for _, ip := range []netip.Addr{e.v4, e.v6} {
-		if ip.IsValid() {
-			m.body = m.appendAddress(m.body, 0, ip, ttl)
+	case key.node != "":
+		e, ttl := nodeEndpoint(i.Host), p.nodeTTLs.of(i.Host.Name)
+		for _, ip := range []netip.Addr{e.v4, e.v6} {
+			if ip.IsValid() {
+				m.body = m.appendAddress(m.body, 0, ip, ttl)
+			}
 		}
 	}
-	t.glue = p.since(from)
-	if p.nodeMeta {
-		from = len(m.body)
-		m.body = p.appendTexts(m.body, &i.Host.Node, ttl)
-		t.text = p.since(from)
+}
+
+// text is which of plan.texts is the node's metadata.
+func (p *planner) text(n *catalog.Node) int32 {
+	if at, ok := p.described[n.Name]; ok {
+		return at
 	}
-	return t
+	from := p.end()
+	p.message.body = p.appendTexts(p.message.body, &n.Node, p.nodeTTLs.of(n.Name))
+	at := int32(noText)
+	if p.end() > from {
+		at = int32(len(p.texts))
+		p.texts = append(p.texts, span{from, p.end()})
+	}
+	p.described[n.Name] = at
+	return at
 }
 
 func (p *planner) appendTexts(b []byte, n *registry.Node, ttl uint32) []byte {

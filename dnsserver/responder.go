@@ -128,7 +128,7 @@ type worker struct {
 	addresses seen[addressKey]
 	texts     []textOwner
 	// described is the metadata of a plan that has been written.
-	described seen[span]
+	described seen[int32]
 	// followed are where the names stand that aliases were followed from.
 	followed []int
 	// ttl is that of the records of services and nodes, where the answer has one of its own.

@@ -40,7 +40,7 @@ type targetKey struct {
 
 // textOwner is metadata that may follow, and where the name that it is of stands.
 type textOwner struct {
-	text span
+	text int32 // in plan.texts
 	at   int
 }
 
@@ -117,7 +117,7 @@ func (w *worker) services(owner int, p *plan) outcome {
 		k := w.mark()
 		at := w.copyAnswer(p, u, owner) + targetAt
 		bare := w.mark()
-		w.addTarget(p, &p.targets[u.target], at)
+		w.addBeside(p, u, at)
 		if !w.fits() && list.empty() {
 			w.takeBack(bare)
 			w.truncated = true
@@ -135,7 +135,7 @@ func (w *worker) services(owner int, p *plan) outcome {
 // copyAnswer appends a unit's record, which is owner's, and returns where it stands.
 func (w *worker) copyAnswer(p *plan, u *unit, owner int) int {
 	at := len(w.body)
-	w.body = append(w.body, p.bytes[u.from:u.to]...)
+	w.body = append(w.body, p.bytes[u.from:u.glue]...)
 	// The names that answers are about stand near the message's beginning, within reach.
 	binary.BigEndian.PutUint16(w.body[at:], 0xc000|uint16(owner))
 	w.setTTL(w.body[at:])
@@ -149,15 +149,15 @@ func (w *worker) setTTL(record []byte) {
 	}
 }
 
-// addTarget adds what stands beside an SRV record whose target's name stands at at.
-func (w *worker) addTarget(p *plan, t *target, at int) {
-	if t.host {
+// addBeside adds what stands beside an SRV record whose target's name stands at at.
+func (w *worker) addBeside(p *plan, u *unit, at int) {
+	w.addRecords(p.bytes[u.glue:u.to], at)
+	switch u.text {
+	case noText:
+	case hostTarget:
 		w.addHost(at)
-		return
-	}
-	w.addRecords(p.bytes[t.glue.from:t.glue.to], at)
-	if !t.text.empty() {
-		w.texts = append(w.texts, textOwner{t.text, at})
+	default:
+		w.texts = append(w.texts, textOwner{u.text, at})
 	}
 }
 
@@ -198,7 +198,8 @@ func (w *worker) addTexts(p *plan) {
 		if !w.described.add(t.text) {
 			continue
 		}
-		for records := p.bytes[t.text.from:t.text.to]; len(records) > 0; {
+		text := p.texts[t.text]
+		for records := p.bytes[text.from:text.to]; len(records) > 0; {
 			size := renderedSize(records)
 			k := w.mark()
 			w.addRecord(records[:size], t.at)
@@ -231,7 +232,7 @@ func (w *worker) addHost(at int) {
 		p := w.plan(s, planAddresses, l.zone, l.tag, "")
 		for i := range p.units[:min(len(p.units), maxAliasGlue)] {
 			u := &p.units[i]
-			w.addRecord(p.bytes[u.from:u.to], at)
+			w.addRecord(p.bytes[u.from:u.glue], at)
 		}
 	}
 }

@@ -1,24 +1,24 @@
 package catalog
 
-import (
-	"slices"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // derived is what readers have made of an immutable entry: few readers, each with one
-// value, so that a list that is copied to be changed is all it takes.
+// value, the latest first.
 type derived struct {
-	list atomic.Pointer[[]derivation]
+	first atomic.Pointer[derivation]
 }
 
-type derivation struct{ by, value any }
+type derivation struct {
+	by, value any
+	next      *derivation
+}
 
-func (d *derived) get(by any) any {
-	if list := d.list.Load(); list != nil {
-		for i := range *list {
-			if (*list)[i].by == by {
-				return (*list)[i].value
-			}
+func (d *derived) get(by any) any { return d.first.Load().find(by) }
+
+func (d *derivation) find(by any) any {
+	for ; d != nil; d = d.next {
+		if d.by == by {
+			return d.value
 		}
 	}
 	return nil
@@ -26,18 +26,11 @@ func (d *derived) get(by any) any {
 
 func (d *derived) put(by, value any) any {
 	for {
-		old := d.list.Load()
-		var list []derivation
-		if old != nil {
-			list = *old
+		first := d.first.Load()
+		if kept := first.find(by); kept != nil {
+			return kept
 		}
-		for i := range list {
-			if list[i].by == by {
-				return list[i].value
-			}
-		}
-		list = append(slices.Clip(list), derivation{by, value})
-		if d.list.CompareAndSwap(old, &list) {
+		if d.first.CompareAndSwap(first, &derivation{by, value, first}) {
 			return value
 		}
 	}
@@ -47,7 +40,7 @@ func (d *derived) put(by, value any) any {
 // where reader is a pointer.
 func (s *Service) Derived(reader any) any { return s.derived.get(reader) }
 
-// Derive keeps value with this entry for reader, which is comparable, and returns what
+// Derive keeps value, which is not nil, with this entry for reader, which is comparable, and returns what
 // is kept: value, or what was kept before, by another call at the same time say. What is
 // kept lives as long as the entry does: a change of the service, of one of its nodes or of
 // their checks makes another entry, which has nothing. A value must therefore say nothing
