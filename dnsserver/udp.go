@@ -25,6 +25,7 @@ type udpServer struct {
 	packets packets
 
 	query query
+	ahead ahead
 	// now is when the last packets were received, in nanoseconds since some time, and answered how many of them were.
 	now      int64
 	answered int
@@ -69,6 +70,7 @@ func (u *udpServer) serve(ctx context.Context) error {
 func (u *udpServer) round(n int) {
 	start := time.Now()
 	u.now, u.answered = int64(start.Sub(began)), 0
+	u.lookAhead(n)
 	for i := range n {
 		u.one(i)
 	}

@@ -32,13 +32,18 @@ func tablePlace(hash uint64) (root, branch int) {
 	return int(hash & mask), int(hash >> tableBits & mask)
 }
 
-func (t table) get(key string) *Service {
-	hash := tableHash(key)
+// list is that of a hash, to be read only.
+func (t table) list(hash uint64) []tableEntry {
 	root, branch := tablePlace(hash)
 	if t.root == nil || t.root[root] == nil {
 		return nil
 	}
-	for _, e := range t.root[root][branch] {
+	return t.root[root][branch]
+}
+
+func (t table) get(key string) *Service {
+	hash := tableHash(key)
+	for _, e := range t.list(hash) {
 		if e.hash == hash && e.s.key == key {
 			return e.s
 		}
@@ -54,7 +59,8 @@ type tableEdit struct {
 	own     [1 << tableBits]bool
 }
 
-func (t *tableEdit) list(hash uint64) *[]tableEntry {
+// ownList is that of a hash, to be changed.
+func (t *tableEdit) ownList(hash uint64) *[]tableEntry {
 	root, branch := tablePlace(hash)
 	if !t.ownRoot {
 		own := &tableRoot{}
@@ -76,7 +82,7 @@ func (t *tableEdit) list(hash uint64) *[]tableEntry {
 // set puts s in the place of the service of its name.
 func (t *tableEdit) set(s *Service) {
 	hash := tableHash(s.key)
-	list := t.list(hash)
+	list := t.ownList(hash)
 	next := make([]tableEntry, 0, len(*list)+1)
 	next = append(without(next, *list, hash, s.key), tableEntry{hash, s})
 	*list = next
@@ -85,7 +91,7 @@ func (t *tableEdit) set(s *Service) {
 // remove removes the service of a name, if there is one.
 func (t *tableEdit) remove(key string) {
 	hash := tableHash(key)
-	list := t.list(hash)
+	list := t.ownList(hash)
 	next := without(make([]tableEntry, 0, len(*list)), *list, hash, key)
 	if len(next) == 0 {
 		next = nil

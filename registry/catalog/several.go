@@ -1,0 +1,63 @@
+package catalog
+
+// Several finds services by their names, as Index.Service does, but many at a time. What a lookup in a large
+// catalog reads is in no cache of the processor, and each step of it waits for memory that the one before it
+// names. Taken for all names before the next step is, the waits of one step pass at the same time.
+//
+// The zero value is ready to use, by one goroutine at a time. It is reused without allocating.
+type Several struct {
+	wanted []wanted
+	found  []*Service
+	// touched keeps the reads that only bring memory near.
+	touched int
+}
+
+type wanted struct {
+	key  string
+	hash uint64
+	list []tableEntry
+}
+
+// Want adds a name, in any case, to those that are looked for. It must not change until Find is done.
+func (s *Several) Want(name string) {
+	key := fold(name)
+	s.wanted = append(s.wanted, wanted{key: key, hash: tableHash(key)})
+}
+
+// Find returns the services of the names that were wanted since the last time, in that order: nil for a name that has none. The
+// slice is valid until the next Find.
+func (s *Several) Find(x *Index) []*Service {
+	clear(s.found)
+	s.found = append(s.found[:0], make([]*Service, len(s.wanted))...)
+	for i := range s.wanted {
+		w := &s.wanted[i]
+		w.list = x.byName.list(w.hash)
+	}
+	for i := range s.wanted {
+		if w := &s.wanted[i]; len(w.list) > 0 {
+			s.touched += int(w.list[0].hash)
+		}
+	}
+	for i := range s.wanted {
+		w := &s.wanted[i]
+		for _, e := range w.list {
+			if e.hash == w.hash {
+				s.found[i] = e.s
+				break // the only one, but for names whose hashes are equal
+			}
+		}
+	}
+	for _, e := range s.found {
+		if e != nil {
+			s.touched += len(e.key)
+		}
+	}
+	for i, e := range s.found {
+		if e != nil && e.key != s.wanted[i].key {
+			s.found[i] = x.byName.get(s.wanted[i].key)
+		}
+	}
+	clear(s.wanted)
+	s.wanted = s.wanted[:0]
+	return s.found
+}
