@@ -74,3 +74,24 @@ func BenchmarkLargeService(b *testing.B) {
 		buf = r.respond(buf, x, q, random).wire
 	}
 }
+
+// BenchmarkPlan makes the records of a service, as is done once after each change of it.
+func BenchmarkPlan(b *testing.B) {
+	for _, instances := range []int{10, 1000} {
+		for _, kind := range []planKind{planA, planSRV} {
+			b.Run(fmt.Sprintf("%d_instances/%d", instances, kind), func(b *testing.B) {
+				var recs records
+				recs.fleet("web", instances)
+				for i := range recs.instances {
+					recs.instances[i].Address = fmt.Sprintf("10.1.%d.%d", i/256, i%256)
+				}
+				r, x := testResponder(b, nil), recs.index(b)
+				s := x.Service("web")
+				b.ReportAllocs()
+				for b.Loop() {
+					r.newPlan(s.Name, s.Serving(false), kind, r.primary, nil)
+				}
+			})
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"herald/registry"
@@ -200,19 +201,21 @@ func foldsTo(text string, folded []byte) bool {
 	return true
 }
 
-// planner makes a plan.
+// planner makes a plan; it is reused.
 type planner struct {
 	*responder
 	*plan
 	service string
 	kind    planKind
 	zone    *zone
-	message message // its body are the plan's bytes
+	message message // its body will be the plan's bytes, and units its units
 
+	units     []unit
 	ttl       uint32
-	addresses map[addressKey]int // units by what they say
-	services  map[serviceKey]int
-	described map[string]int32 // plan.texts, by node
+	addresses places[addressKey] // of units, by what they say
+	services  places[serviceKey]
+	described places[string] // of plan.texts, by node
+	named     seen[string]   // the plan's hosts
 }
 
 // newPlan makes the plan of instances of the service of that name, all of which are to be answered with:
@@ -221,41 +224,54 @@ func (r *responder) newPlan(service string, instances []*catalog.Instance, kind 
 	if len(instances) == 0 {
 		return noPlan
 	}
-	p := planner{
-		responder: r, plan: &plan{instances: len(instances)}, service: service, kind: kind, zone: z, ttl: r.serviceTTLs.of(service),
-		addresses: map[addressKey]int{}, services: map[serviceKey]int{}, described: map[string]int32{},
+	p, _ := r.planners.Get().(*planner)
+	if p == nil {
+		p = &planner{}
 	}
-	hosts := map[string]bool{}
-	add := func(i *catalog.Instance) {
-		e := p.endpoint(i)
-		switch {
-		case kind == planSRV:
-			p.addService(i, &e)
-		case e.host == "":
-			p.addressed = true
-			p.addAddress(i, e.v4)
-			p.addAddress(i, e.v6)
-		case !hosts[e.host]:
-			hosts[e.host] = true
-			p.hosts = append(p.hosts, e.host)
-		}
-	}
+	defer p.release(r)
+	p.responder, p.plan, p.service, p.kind, p.zone, p.ttl = r, &plan{instances: len(instances)}, service, kind, z, r.serviceTTLs.of(service)
 	if prefer != nil {
 		for _, i := range instances {
 			if prefer(i) {
-				add(i)
+				p.add(i)
 			}
 		}
 		p.preferred = len(p.units)
 	}
 	for _, i := range instances {
 		if prefer == nil || !prefer(i) {
-			add(i)
+			p.add(i)
 		}
 	}
-	p.bytes = bytes.Clone(p.message.body)
+	p.plan.bytes, p.plan.units = bytes.Clone(p.message.body), slices.Clone(p.units)
 	p.shares = [2]shares{newShares(p.units[:p.preferred]), newShares(p.units[p.preferred:])}
 	return p.plan
+}
+
+// release returns a planner for reuse, without what it would keep alive.
+func (p *planner) release(r *responder) {
+	p.plan, p.service = nil, ""
+	p.units, p.message.body = p.units[:0], p.message.body[:0]
+	p.addresses.reset()
+	p.services.reset()
+	p.described.reset()
+	p.named.reset()
+	r.planners.Put(p)
+}
+
+// add adds the records of an instance.
+func (p *planner) add(i *catalog.Instance) {
+	e := p.endpoint(i)
+	switch {
+	case p.kind == planSRV:
+		p.addService(i, &e)
+	case e.host == "":
+		p.addressed = true
+		p.addAddress(i, e.v4)
+		p.addAddress(i, e.v6)
+	case p.named.add(e.host):
+		p.hosts = append(p.hosts, e.host)
+	}
 }
 
 // endpoint is where an instance is reached. One whose address is a name of its
@@ -284,11 +300,10 @@ func (p *planner) addAddress(i *catalog.Instance, ip netip.Addr) {
 	case !ip.IsValid(), p.kind == planA && !ip.Is4(), p.kind == planAAAA && ip.Is4():
 		return
 	}
-	if n, ok := p.addresses[ip]; ok {
+	if n, ok := p.addresses.of(ip, len(p.units)); ok {
 		p.units[n].share += share(weight(i))
 		return
 	}
-	p.addresses[ip] = len(p.units)
 	from := len(p.message.body)
 	p.message.body = p.message.appendAddress(p.message.body, 0, ip, p.ttl)
 	p.units = append(p.units, unit{from: uint32(from), glue: p.end(), to: p.end(), share: share(weight(i)), text: noText})
@@ -314,12 +329,11 @@ func (p *planner) addService(i *catalog.Instance, e *endpoint) {
 		return
 	}
 	key := serviceKey{named, uint16(i.Port), w}
-	if n, ok := p.services[key]; ok {
+	if n, ok := p.services.of(key, len(p.units)); ok {
 		p.units[n].share += share(w)
 		m.body = m.body[:from]
 		return
 	}
-	p.services[key] = len(p.units)
 	endRecord(m.body, data)
 	u := unit{from: uint32(from), glue: p.end(), share: share(w), text: noText}
 	p.appendGlue(i, named)
@@ -371,20 +385,15 @@ func (p *planner) appendGlue(i *catalog.Instance, key targetKey) {
 	}
 }
 
-// text is which of plan.texts is the node's metadata.
+// text is which of plan.texts is the node's metadata, which may be none.
 func (p *planner) text(n *catalog.Node) int32 {
-	if at, ok := p.described[n.Name]; ok {
-		return at
-	}
-	from := p.end()
-	p.message.body = p.appendTexts(p.message.body, &n.Node, p.nodeTTLs.of(n.Name))
-	at := int32(noText)
-	if p.end() > from {
-		at = int32(len(p.texts))
+	at, ok := p.described.of(n.Name, len(p.texts))
+	if !ok {
+		from := p.end()
+		p.message.body = p.appendTexts(p.message.body, &n.Node, p.nodeTTLs.of(n.Name))
 		p.texts = append(p.texts, span{from, p.end()})
 	}
-	p.described[n.Name] = at
-	return at
+	return int32(at)
 }
 
 func (p *planner) appendTexts(b []byte, n *registry.Node, ttl uint32) []byte {

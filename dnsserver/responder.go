@@ -39,7 +39,8 @@ type responder struct {
 	// queries finds prepared queries; nil if there are none.
 	queries queries
 
-	workers sync.Pool // of *worker
+	workers  sync.Pool // of *worker
+	planners sync.Pool // of *planner
 }
 
 // newResponder makes a responder of settings that are valid, for a process on a
