@@ -85,7 +85,7 @@ func kindOfPlan(qtype uint16) planKind {
 // planKey tells the plans of one service apart.
 type planKey struct {
 	kind planKind
-	zone *zone  // that targets are named in; nil unless kind is planSRV
+	zone *zone  // that targets are named in
 	tag  string // in lower case
 	// near is what the metadata of the instances that are preferred has under
 	// responder.zoneMeta; "" if none are.
@@ -110,36 +110,28 @@ func (r *responder) plan(s *catalog.Service, kind planKind, z *zone, tag []byte,
 		kept = s.Derive(r, &plans{}).(*plans)
 	}
 	if kind != planSRV {
-		z = nil
+		z = r.primary // addresses are the same in every zone
 	}
-	if len(tag) == 0 && near == "" && (z == nil || z == r.primary) {
+	if len(tag) == 0 && near == "" && z == r.primary {
 		at := &kept.common[kind]
 		p := at.Load()
 		if p == nil {
-			p = r.newPlan(s.Name, s.Serving(r.onlyPassing), kind, r.primary, nil)
+			p = r.newPlan(s.Name, s.Serving(r.onlyPassing), kind, z, nil)
 			at.Store(p) // who makes the same at the same time makes an equal one
 		}
 		return p
 	}
-	others := kept.others.Load()
-	if others != nil {
+	if others := kept.others.Load(); others != nil {
 		if p := (*others)[planKey{kind, z, string(tag), near}]; p != nil {
 			return p
 		}
-	}
-	if z == nil {
-		z = r.primary
 	}
 	instances := tagged(s, s.Serving(r.onlyPassing), tag)
 	if len(instances) == 0 {
 		return noPlan // not kept: there are as many tags that nobody has as one likes
 	}
-	key := planKey{kind, z, string(tag), near}
-	if kind != planSRV {
-		key.zone = nil
-	}
 	p := r.newPlan(s.Name, instances, kind, z, r.inZone(near))
-	kept.keep(key, p)
+	kept.keep(planKey{kind, z, string(tag), near}, p)
 	return p
 }
 
