@@ -19,14 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // network it came over, and writes as many packets as it likes.
 func server(t *testing.T, answer func(network string, query *dns.Msg, from net.Addr, write func([]byte))) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	udp, err := net.ListenPacket("udp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener, udp := sockets(t)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		buf := make([]byte, maxMessage)
@@ -58,6 +51,25 @@ func server(t *testing.T, answer func(network string, query *dns.Msg, from net.A
 		wg.Wait()
 	})
 	return listener.Addr().String()
+}
+
+// sockets are for TCP and UDP, on one port: the system chooses one that is free for TCP, and perhaps not for UDP.
+func sockets(t *testing.T) (net.Listener, net.PacketConn) {
+	t.Helper()
+	for try := 1; ; try++ {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		udp, err := net.ListenPacket("udp", listener.Addr().String())
+		if err == nil {
+			return listener, udp
+		}
+		listener.Close()
+		if try == 20 {
+			t.Fatal(err)
+		}
+	}
 }
 
 func answerStream(conn net.Conn, answer func(string, *dns.Msg, net.Addr, func([]byte))) {
