@@ -183,12 +183,12 @@ func (c *Config) validateCookies() error {
 }
 
 func (c *Config) validateRecursors() error {
-	f, err := newForwarder(c)
-	if err != nil {
-		return fmt.Errorf("recursors: %w", err)
+	if len(c.Recursors) == 0 {
+		return nil
 	}
-	if f != nil {
-		f.Close()
+	config := recursorConfig(c)
+	if err := config.Validate(); err != nil {
+		return fmt.Errorf("recursors: %w", err)
 	}
 	return nil
 }

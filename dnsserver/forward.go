@@ -16,9 +16,13 @@ func newForwarder(c *Config) (*recursor.Forwarder, error) {
 	if len(c.Recursors) == 0 {
 		return nil, nil
 	}
+	return recursor.New(recursorConfig(c))
+}
+
+func recursorConfig(c *Config) recursor.Config {
 	config := recursor.DefaultConfig()
 	config.Servers, config.Order, config.Timeout, config.UDPMaxSize = c.Recursors, c.RecursorOrder, c.RecursorTimeout, c.UDPMaxSize
-	return recursor.New(config)
+	return config
 }
 
 // forwarding ends what recursors are asked when the door ends.
@@ -52,14 +56,22 @@ func extendedError(code uint16, text string) []byte {
 	return append(b, text...)
 }
 
-// forward has recursors answer the i-th packet, while others are answered here.
-func (u *udpServer) forward(i int, qtype uint16, refusal []byte) {
+// recurse has recursors answer a query, or go on with what is answered of it.
+func (h *handler) recurse(query []byte, a response, stream bool) response {
+	if a.outside {
+		return h.forward(query, a.wire, stream)
+	}
+	return h.follow(a)
+}
+
+// recurse has recursors answer the i-th packet, or go on with its answer, while others are answered here.
+func (u *udpServer) recurse(i int, qtype uint16, a response) {
 	query, send := bytes.Clone(u.packets.packet(i)), u.packets.later(i)
-	refusal = bytes.Clone(refusal)
-	u.forwarded.Go(func() {
+	a.wire, a.leads = bytes.Clone(a.wire), a.leads.kept()
+	u.recursing.Go(func() {
 		defer u.recovered()
 		start := time.Now()
-		a := u.handler.forward(query, refusal, false)
+		a := u.handler.recurse(query, a, false)
 		if err := send(a.wire); err != nil && !gone(err) {
 			u.log.Debug("dns: answer not sent", "bytes", len(a.wire), "err", err)
 		}

@@ -12,15 +12,7 @@ import (
 // otherServer is a recursor that answers every A question with 192.0.2.53, those for slow.example. when it may.
 func otherServer(t *testing.T, may <-chan struct{}) string {
 	t.Helper()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+	return serverWith(t, func(w dns.ResponseWriter, r *dns.Msg) {
 		if r.Question[0].Name == "slow.example." {
 			<-may
 		}
@@ -33,6 +25,15 @@ func otherServer(t *testing.T, may <-chan struct{}) string {
 		}
 		_ = w.WriteMsg(m) // the client may have gone
 	})
+}
+
+// serverWith is a server that answers so, over UDP and TCP.
+func serverWith(t *testing.T, answer dns.HandlerFunc) string {
+	t.Helper()
+	udp, tcp, err := bind(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var serving sync.WaitGroup
 	servers := []*dns.Server{{PacketConn: udp, Handler: answer}, {Listener: tcp, Handler: answer}}
 	for _, s := range servers {

@@ -64,9 +64,9 @@ func (h *handler) serve(w dns.ResponseWriter, r *dns.Msg) {
 	start := time.Now()
 	buf := h.buffer()
 	q, a := h.message(*buf, r, clientOf(w.RemoteAddr()), true)
-	if a.outside {
+	if a.pending() {
 		if packet, err := r.Pack(); err == nil {
-			a = h.forward(packet, a.wire, true)
+			a = h.recurse(packet, a, true)
 		}
 	}
 	if _, err := w.Write(a.wire); err != nil && !gone(err) {
@@ -119,7 +119,7 @@ func (h *handler) packet(dst, packet []byte, client netip.Addr) (qtype uint16, a
 		return 0, rejection(dst, header, dns.RcodeFormatError)
 	}
 	q, a := h.message(dst, &m, client, false)
-	if !a.outside {
+	if !a.pending() {
 		h.metrics.count(q.qtype, a.rcode)
 	}
 	return q.qtype, a

@@ -71,7 +71,13 @@ func (w *worker) alias(owner int, l *lookup, host string, ttl uint32, depth int)
 	to := &w.lookups[depth+1]
 	w.parse(to, w.name(data))
 	w.followed = append(w.followed, owner)
-	if to.kind == kindOutside || w.circular(data) {
+	switch {
+	case to.kind == kindOutside:
+		if w.query.forwardable() {
+			w.leads = data
+		}
+		return end{found, owner, l}
+	case w.circular(data):
 		return end{found, owner, l}
 	}
 	return w.resolve(data, to, depth+1)

@@ -42,6 +42,9 @@ type query struct {
 	now int64
 }
 
+// forwardable reports whether recursors may be asked: there are some, and the client wants it.
+func (q *query) forwardable() bool { return q.recursive && q.recursion }
+
 // edns is what the OPT record of a query says.
 type edns struct {
 	present  bool

@@ -110,7 +110,12 @@ type response struct {
 	rcode int
 	// outside says that the question is for others to answer; wire refuses it.
 	outside bool
+	// leads is where its aliases lead, if that is for others to answer.
+	leads leading
 }
+
+// pending reports whether recursors have to be asked first.
+func (a *response) pending() bool { return a.outside || a.leads.query != nil }
 
 // worker is what answering one query takes besides; it is reused.
 type worker struct {
@@ -132,6 +137,8 @@ type worker struct {
 	described seen[int32]
 	// followed are where the names stand that aliases were followed from.
 	followed []int
+	// leads is where the name stands that an alias led to out of the zones, if recursors are to go on; else 0.
+	leads int
 	// ttl is that of the records of services and nodes, where the answer has one of its own.
 	ttl    uint32
 	ttlSet bool
@@ -160,7 +167,7 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	}
 	defer w.release(r)
 	w.responder, w.index, w.query, w.random = r, x, q, random
-	w.followed, w.ttlSet = w.followed[:0], false
+	w.followed, w.ttlSet, w.leads = w.followed[:0], false, 0
 	q.recursive = r.recursive
 	tooOld := r.stale(q)
 	r.answerCookie(q)
@@ -170,8 +177,8 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	asked := &w.lookups[0]
 	r.parse(asked, q.name)
 	if rcode := r.refuse(q, asked); rcode != dns.RcodeSuccess {
-		outside := r.recursive && rcode == dns.RcodeRefused && asked.kind == kindOutside && q.recursion
-		return response{w.finish(q, rcode, false), rcode, outside}
+		outside := q.forwardable() && rcode == dns.RcodeRefused && asked.kind == kindOutside
+		return response{wire: w.finish(q, rcode, false), rcode: rcode, outside: outside}
 	}
 	if x.Revision() == 0 || tooOld {
 		// The catalog has not been read yet, or is older than it may be: that a name does not
@@ -179,7 +186,12 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 		return response{wire: w.finish(q, dns.RcodeServerFailure, false), rcode: dns.RcodeServerFailure}
 	}
 	rcode := dns.RcodeSuccess
-	switch end := w.resolve(nameAt, asked, 0); end.outcome {
+	end := w.resolve(nameAt, asked, 0)
+	if asked.zone.reverse && end.outcome != found && q.forwardable() {
+		// An address that nothing has here may have a name elsewhere.
+		return response{wire: w.fail(q, dns.RcodeRefused), rcode: dns.RcodeRefused, outside: true}
+	}
+	switch end.outcome {
 	case noName:
 		rcode = dns.RcodeNameError
 		w.authoritySOA(end.owner, end.lookup)
@@ -189,7 +201,12 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 		return response{wire: w.fail(q, dns.RcodeServerFailure), rcode: dns.RcodeServerFailure}
 	}
 	w.truncated = w.truncated && r.markTruncated
-	return response{wire: w.finish(q, rcode, true), rcode: rcode}
+	a := response{rcode: rcode}
+	if w.leads > 0 {
+		a.leads = leading{query: q, at: w.leads, end: len(w.body), answers: w.answers}
+	}
+	a.wire = w.finish(q, rcode, true)
+	return a
 }
 
 // fail turns what was written into an answer that says only that it failed, and how.

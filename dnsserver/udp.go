@@ -29,8 +29,8 @@ type udpServer struct {
 	// now is when the last packets were received, in nanoseconds since some time, and answered how many of them were.
 	now      int64
 	answered int
-	// forwarded are the queries that recursors are asked.
-	forwarded sync.WaitGroup
+	// recursing are the queries that recursors are asked for.
+	recursing sync.WaitGroup
 }
 
 func newUDPServer(h *handler, conn *net.UDPConn) (*udpServer, error) {
@@ -44,7 +44,7 @@ func newUDPServer(h *handler, conn *net.UDPConn) (*udpServer, error) {
 // serve answers packets until ctx ends, and what was received by then.
 func (u *udpServer) serve(ctx context.Context) error {
 	defer u.conn.Close()
-	defer u.forwarded.Wait() // forwarding ends with ctx, and these with it
+	defer u.recursing.Wait() // what recursors are asked ends with ctx, and these with it
 	defer context.AfterFunc(ctx, func() { _ = u.packets.stop() })()
 	for {
 		n, err := u.packets.receive()
@@ -87,8 +87,8 @@ func (u *udpServer) one(i int) {
 	u.packets.setAnswer(i, dst)
 	defer u.recovered()
 	qtype, a := u.reply(dst, u.packets.packet(i), u.packets.client(i).Addr())
-	if a.outside {
-		u.forward(i, qtype, a.wire)
+	if a.pending() {
+		u.recurse(i, qtype, a)
 		a.wire = a.wire[:0]
 	}
 	if len(a.wire) > 0 {
@@ -120,7 +120,7 @@ func (u *udpServer) fast(dst, packet []byte, client netip.Addr) response {
 	}
 	q.client = client
 	a := u.answer(dst, q)
-	if !a.outside {
+	if !a.pending() {
 		u.metrics.count(q.qtype, a.rcode)
 	}
 	return a
