@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"log/slog"
 	"time"
 
 	"herald/dnsserver/recursor"
@@ -12,11 +13,13 @@ import (
 )
 
 // newForwarder asks recursors; it is nil if none are given.
-func newForwarder(c *Config) (*recursor.Forwarder, error) {
+func newForwarder(c *Config, log *slog.Logger) (*recursor.Forwarder, error) {
 	if len(c.Recursors) == 0 {
 		return nil, nil
 	}
-	return recursor.New(recursorConfig(c))
+	config := recursorConfig(c)
+	config.Log = log
+	return recursor.New(config)
 }
 
 func recursorConfig(c *Config) recursor.Config {

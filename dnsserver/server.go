@@ -75,7 +75,7 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 		responder: r, catalog: h.Catalog, metrics: newMetrics(h.Metrics), log: h.Log, freshness: newFreshness(h.Catalog), clock: time.Now,
 		random: rand.New(anyOrder{}), buffers: &sync.Pool{},
 	}
-	if over.recursors, err = newForwarder(&d.config); err != nil {
+	if over.recursors, err = newForwarder(&d.config, h.Log); err != nil {
 		return fmt.Errorf("dns: recursors: %w", err)
 	}
 	if over.recursors != nil {

@@ -45,6 +45,11 @@ func (m *message) settles() bool {
 	return false
 }
 
+// refusesEDNS reports whether an answer is what a server says to an OPT record that has never heard of it.
+func (m *message) refusesEDNS() bool {
+	return m.edns == nil && (m.rcode() == rcodeFormatError || m.rcode() == rcodeNotImplemented)
+}
+
 // answer writes what the client is sent: the records as they came, under the
 // client's id, with an OPT record of this server's own if the client sent one. It
 // is from a server that is not the authority, and offers recursion.

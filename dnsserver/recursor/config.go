@@ -3,6 +3,7 @@ package recursor
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/netip"
 	"time"
@@ -30,6 +31,8 @@ type Config struct {
 	Concurrency int
 	// UDPMaxSize is the largest UDP answer in bytes, whatever a client says it takes.
 	UDPMaxSize int
+	// Log is told of recursors that do not answer, and that do again. Nil tells nobody.
+	Log *slog.Logger
 }
 
 // DefaultConfig returns settings that lack nothing but recursors.

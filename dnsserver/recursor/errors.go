@@ -2,7 +2,9 @@ package recursor
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 )
 
 var (
@@ -37,6 +39,11 @@ func (e *Unanswered) Unwrap() []error { return e.Tries }
 type networkError struct{ error }
 
 func (e networkError) Unwrap() error { return e.error }
+
+// timeoutError is the error of a try that no answer came of in time.
+type timeoutError struct{ after time.Duration }
+
+func (e timeoutError) Error() string { return fmt.Sprintf("no answer within %v", e.after) }
 
 // The codes of extended errors (RFC 8914) there are here.
 const (

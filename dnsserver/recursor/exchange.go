@@ -18,16 +18,27 @@ import (
 // it: somebody who guesses ids has no more tries than that.
 const mostStrays = 64
 
-// exchange asks one recursor, within the time that it has.
-func (f *Forwarder) exchange(server netip.AddrPort, q *question) (*message, error) {
+// exchange asks one recursor, within the time that it has. One that does not know EDNS is asked
+// again without (RFC 6891 section 7).
+func (f *Forwarder) exchange(u *upstream, q *question) (*message, error) {
 	ctx, cancel := context.WithTimeout(f.ctx, f.timeout)
 	defer cancel()
+	server := u.address
+	if q.extended() && f.plainly(u) {
+		q = q.plain()
+	}
 	m, err := f.overUDP(ctx, server, q)
+	if err == nil && q.extended() && m.refusesEDNS() {
+		q = q.plain()
+		if m, err = f.overUDP(ctx, server, q); err == nil && !m.refusesEDNS() {
+			f.onlyPlainly(u)
+		}
+	}
 	if err == nil && q.stream && m.flags()&flagTC != 0 {
 		m, err = f.overTCP(ctx, server, q)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("no answer within %v", f.timeout)
+		return nil, timeoutError{f.timeout}
 	}
 	return m, err
 }

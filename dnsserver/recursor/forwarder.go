@@ -3,23 +3,23 @@ package recursor
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 )
 
 // Forwarder asks recursors. It is safe for concurrent use.
 type Forwarder struct {
-	servers []netip.AddrPort
+	servers []*upstream
 	random  bool
 	timeout time.Duration
 	most    int
 	udpMax  int
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	log     *slog.Logger
 
 	// ctx ends with Close.
 	ctx  context.Context
@@ -52,13 +52,17 @@ func New(c Config) (*Forwarder, error) {
 		udpMax:  c.UDPMaxSize,
 		dial:    (&net.Dialer{}).DialContext,
 		flights: map[string]*flight{},
+		log:     c.Log,
+	}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
 	}
 	for _, s := range c.Servers {
 		server, err := ParseServer(s)
 		if err != nil {
 			return nil, err
 		}
-		f.servers = append(f.servers, server)
+		f.servers = append(f.servers, &upstream{address: server})
 	}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	return f, nil
@@ -138,10 +142,6 @@ func (f *Forwarder) leave() {
 // fly asks the recursors one after the other.
 func (f *Forwarder) fly(key string, fl *flight, q *question) {
 	defer func() {
-		// What comes from the network must not take the whole process with it.
-		if p := recover(); p != nil {
-			fl.err = fmt.Errorf("forwarding failed: %v\n%s", p, debug.Stack())
-		}
 		f.mu.Lock()
 		delete(f.flights, key)
 		f.mu.Unlock()
@@ -153,8 +153,12 @@ func (f *Forwarder) fly(key string, fl *flight, q *question) {
 func (f *Forwarder) askServers(q *question) (*message, error) {
 	var failed Unanswered
 	var failure *message
-	for _, server := range f.order() {
-		m, err := f.exchange(server, q)
+	servers, probed := f.order()
+	for _, u := range probed {
+		f.running.Go(func() { _, _ = f.try(u, q) }) // what comes of it is noted
+	}
+	for _, u := range servers {
+		m, err := f.try(u, q)
 		switch {
 		case f.ctx.Err() != nil:
 			return nil, ErrClosed
@@ -166,7 +170,7 @@ func (f *Forwarder) askServers(q *question) (*message, error) {
 			}
 			err = fmt.Errorf("rcode %d", m.rcode())
 		}
-		failed.Tries = append(failed.Tries, fmt.Errorf("%v: %w", server, err))
+		failed.Tries = append(failed.Tries, fmt.Errorf("%v: %w", u.address, err))
 	}
 	if failure != nil {
 		return failure, nil
@@ -174,12 +178,21 @@ func (f *Forwarder) askServers(q *question) (*message, error) {
 	return nil, &failed
 }
 
-// order is the order that recursors are asked in.
-func (f *Forwarder) order() []netip.AddrPort {
-	if !f.random {
-		return f.servers
+// try asks one recursor and notes how it did.
+func (f *Forwarder) try(u *upstream, q *question) (m *message, err error) {
+	defer func() {
+		// What comes from the network must not take the whole process with it.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("forwarding failed: %v\n%s", p, debug.Stack())
+		}
+	}()
+	m, err = f.exchange(u, q)
+	if f.ctx.Err() == nil {
+		f.report(u, err)
 	}
-	servers := slices.Clone(f.servers)
+	return m, err
+}
+
+func (f *Forwarder) shuffle(servers []*upstream) {
 	rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
-	return servers
 }

@@ -35,10 +35,12 @@ const (
 
 // The codes of responses that matter here.
 const (
-	rcodeSuccess       = 0
-	rcodeServerFailure = 2
-	rcodeNameError     = 3
-	rcodeYXDomain      = 6 // a DNAME makes the name too long
+	rcodeSuccess        = 0
+	rcodeFormatError    = 1
+	rcodeServerFailure  = 2
+	rcodeNameError      = 3
+	rcodeNotImplemented = 4
+	rcodeYXDomain       = 6 // a DNAME makes the name too long
 )
 
 var errMalformed = errors.New("malformed")

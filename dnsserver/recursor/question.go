@@ -107,6 +107,19 @@ func (q *question) write(flags uint16, asked, options []byte) {
 	q.packet, q.asked = b, b[headerSize:headerSize+len(asked)]
 }
 
+// extended reports whether the packet has an OPT record.
+func (q *question) extended() bool { return len(q.packet) > headerSize+len(q.asked) }
+
+// plain is the same question without EDNS, for a client who is answered as before.
+func (q *question) plain() *question {
+	p := *q
+	p.packet = slices.Clone(q.packet[:headerSize+len(q.asked)])
+	clear(p.packet[10:headerSize]) // there are no additional records
+	p.asked = p.packet[headerSize:]
+	p.size = plainSize
+	return &p
+}
+
 // key is equal for questions that the same answer can be given to.
 func (q *question) key() string {
 	b := append([]byte{0}, q.packet[2:]...)
