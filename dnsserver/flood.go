@@ -2,7 +2,6 @@ package dnsserver
 
 import (
 	"net/netip"
-	"time"
 
 	"herald/dnsserver/cookie"
 	"herald/dnsserver/limit"
@@ -10,16 +9,13 @@ import (
 	"github.com/miekg/dns"
 )
 
-// burst is how long a client may have asked nothing to ask so long at once.
-const burst = time.Second
-
 // newLimiter bounds how many packets of a client are answered; it is nil where none are to be.
 func newLimiter(c *Config) (*limit.Limiter, error) {
 	if c.MaxQueriesPerSecond == 0 {
 		return nil, nil
 	}
 	l := limit.DefaultConfig()
-	l.Rate, l.Burst = c.MaxQueriesPerSecond, max(1, c.MaxQueriesPerSecond*int(burst/time.Second))
+	l.Rate, l.Burst = c.MaxQueriesPerSecond, c.MaxQueriesPerSecond // who has not asked for a second may do so at once
 	return limit.New(l)
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -70,7 +71,7 @@ func TestFlood(t *testing.T) {
 		}
 	}
 	_, known := ask("192.0.2.9", []byte("8 bytes!"))
-	tell("within the burst", "192.0.2.1", nil, 10, map[string]int{"answered": 10})
+	tell("within the time.Second", "192.0.2.1", nil, 10, map[string]int{"answered": 10})
 	tell("over it", "192.0.2.1", nil, 10, map[string]int{"slipped": 5, "dropped": 5})
 	tell("another client", "192.0.2.2", nil, 10, map[string]int{"answered": 10})
 	tell("over loopback", "127.0.0.1", nil, 100, map[string]int{"answered": 100})
@@ -80,6 +81,6 @@ func TestFlood(t *testing.T) {
 	if n := counts.of("limited "); n != 30 {
 		t.Errorf("%d are counted, want 30: %v", n, counts.counts)
 	}
-	u.now += int64(burst) / 2
+	u.now += int64(time.Second) / 2
 	tell("half a second later", "192.0.2.1", nil, 6, map[string]int{"answered": 5, "dropped": 1})
 }

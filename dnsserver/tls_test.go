@@ -1,60 +1,20 @@
 package dnsserver
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"herald/registry/plugin/certfile/certtest"
 
 	"github.com/miekg/dns"
 )
-
-// certificate writes a certificate of 127.0.0.1 that vouches for itself, and its key.
-func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: keyDER}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	roots = x509.NewCertPool()
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots.AddCert(parsed)
-	return certFile, keyFile, roots
-}
 
 // TestOverTLS: answers over TLS are those over TCP, and whole.
 func TestOverTLS(t *testing.T) {
 	var recs records
 	recs.fleet("web", 500)
-	certFile, keyFile, roots := certificate(t)
+	a := certtest.New(t)
+	certFile, keyFile := a.Issue("localhost", 2)
 	d := openDoor(t, testHost(recs.catalog(t)), func(c *Config) {
 		c.TLSAddress, c.TLSCertFile, c.TLSKeyFile = "127.0.0.1:0", certFile, keyFile
 	})
@@ -63,7 +23,9 @@ func TestOverTLS(t *testing.T) {
 	if at.Use != "DNS over TLS" {
 		t.Fatalf("listens on %v", d.Addresses())
 	}
-	client := dns.Client{Net: "tcp-tls", TLSConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"dot"}}}
+	trusting := a.Trusting()
+	trusting.NextProtos = []string{"dot"}
+	client := dns.Client{Net: "tcp-tls", TLSConfig: trusting}
 	conn, err := client.Dial(at.Address)
 	if err != nil {
 		t.Fatal(err)

@@ -109,7 +109,7 @@ func (f *file) isRapid(x ast.Expr) bool {
 }
 
 // forTests are the packages that several packages' tests share.
-var forTests = []string{"registry/storetest", "internal/systemtest/process"}
+var forTests = []string{"registry/storetest", "registry/plugin/certfile/certtest", "internal/systemtest/process"}
 
 // testCode reports whether a file is compiled for tests alone.
 func testCode(f *file) bool { return f.test || slices.Contains(forTests, f.dir) }

@@ -3,21 +3,12 @@
 package dnsclients
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
-	"time"
 
 	"herald/internal/systemtest/process"
+	"herald/registry/plugin/certfile/certtest"
 )
 
 func TestKdig(t *testing.T) {
@@ -47,45 +38,18 @@ func TestKdig(t *testing.T) {
 // TestKdigTLS asks over TLS, and would not take another's certificate.
 func TestKdigTLS(t *testing.T) {
 	t.Parallel()
-	cert, key := selfSigned(t, "dns.example.org")
+	authority := certtest.New(t)
+	cert, key := authority.Issue("dns.example.org", 2)
 	address := process.FreeAddresses(t, 1)[0]
 	filled(t, "--dns-tls-address", address, "--dns-tls-cert-file", cert, "--dns-tls-key-file", key)
 	for _, q := range questions {
-		a := mustAsk(t, "kdig", address, "+time=5", "+retry=0", "+tls-ca="+cert, "+tls-hostname=dns.example.org", q.name, q.kind)
+		a := mustAsk(t, "kdig", address, "+time=5", "+retry=0", "+tls-ca="+authority.File, "+tls-hostname=dns.example.org", q.name, q.kind)
 		q.wantAnswer(t, a)
 		if !regexp.MustCompile(`TLS session \(TLS1\.[23]\)`).MatchString(a.printed) {
 			t.Errorf("not over TLS:\n%s", a.printed)
 		}
 	}
-	if a, err := ask("kdig", address, "+time=5", "+retry=0", "+tls-ca="+cert, "+tls-hostname=other.example.org", "web.service.consul.", "A"); err == nil {
+	if a, err := ask("kdig", address, "+time=5", "+retry=0", "+tls-ca="+authority.File, "+tls-hostname=other.example.org", "web.service.consul.", "A"); err == nil {
 		t.Errorf("kdig took a certificate for another host, so it does not look at it:\n%s", a.printed)
 	}
-}
-
-// selfSigned writes a certificate for a host, and its key.
-func selfSigned(t *testing.T, host string) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: signed}, key: {Type: "PRIVATE KEY", Bytes: encoded}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
 }
