@@ -78,8 +78,9 @@ func BenchmarkLargeService(b *testing.B) {
 // BenchmarkPlan makes the records of a service, as is done once after each change of it.
 func BenchmarkPlan(b *testing.B) {
 	for _, instances := range []int{10, 1000} {
-		for _, kind := range []planKind{planA, planSRV} {
-			b.Run(fmt.Sprintf("%d_instances/%d", instances, kind), func(b *testing.B) {
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeSRV} {
+			kind := kindOfPlan(qtype)
+			b.Run(fmt.Sprintf("%d_instances/%s", instances, dns.TypeToString[qtype]), func(b *testing.B) {
 				var recs records
 				recs.fleet("web", instances)
 				for i := range recs.instances {
