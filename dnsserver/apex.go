@@ -138,15 +138,22 @@ func (w *worker) appendSOA(at int, z *zone) {
 	data := len(w.body)
 	for _, label := range []string{labelServers, labelMailbox} {
 		w.body = appendLabel(w.body, label)
+		if z.keyed && label == labelServers {
+			w.body = appendLabel(w.body, labelInfrastructure)
+		}
 		if z.reverse {
 			w.body = append(w.body, w.primary.name...)
 		} else {
 			w.body = binary.BigEndian.AppendUint16(w.body, 0xc000|uint16(at))
 		}
 	}
-	// The serial rises with every change of the catalog, modulo 2^32 as RFC 1982
+	// The serial rises with every change of the catalog, or of the records of keyed zones, modulo 2^32 as RFC 1982
 	// wants.
-	for _, v := range []uint32{uint32(w.index.Revision()), soaRefresh, soaRetry, soaExpire, w.negativeTTL} {
+	serial := w.index.Revision()
+	if z.keyed {
+		serial = w.records().Revision()
+	}
+	for _, v := range []uint32{uint32(serial), soaRefresh, soaRetry, soaExpire, w.negativeTTL} {
 		w.body = binary.BigEndian.AppendUint32(w.body, v)
 	}
 	endRecord(w.body, data)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"herald/dnsserver/recursor"
+	"herald/dnsserver/skydns"
 	"herald/registry/plugin/certfile"
 )
 
@@ -45,6 +46,9 @@ type Config struct {
 	RecursorOrder   string        `config:"recursor_order" usage:"sequential, which asks the first and goes on to the next when it fails, or random"`
 	RecursorTimeout time.Duration `config:"recursor_timeout" usage:"how long a recursor is waited for before the next is asked"`
 
+	SkyDNSZones  []string `config:"skydns_zones" usage:"zones whose records are keys of the store in SkyDNS's form, reverse zones too; servers only"`
+	SkyDNSPrefix string   `config:"skydns_prefix" usage:"what the keys of skydns_zones begin with"`
+
 	MaxQueriesPerSecond int `config:"max_queries_per_second" usage:"how many UDP queries of one client (an IPv4 address, an IPv6 /56) are answered in a second; every other of those over it is answered with TC alone, the rest not at all; 0 is any number, as always on loopback"`
 
 	Cookies      bool   `config:"cookies" usage:"give clients that send a DNS cookie one of the server's (RFC 7873)"`
@@ -70,6 +74,8 @@ func DefaultConfig() Config {
 		EnableTruncate: true,
 		Cookies:        true,
 
+		SkyDNSPrefix: "/skydns",
+
 		RecursorOrder:       recursor.Sequential,
 		RecursorTimeout:     2 * time.Second,
 		MaxQueriesPerSecond: 10_000,
@@ -85,6 +91,7 @@ func (c *Config) Validate() error {
 		validAge("max_stale", c.MaxStale),
 		validAge("stale_error_after", c.StaleErrorAfter),
 		c.validateDomains(),
+		c.validateSkyDNSPrefix(),
 		validTTL("node_ttl", c.NodeTTL),
 		validTTL("service_ttl", c.ServiceTTL),
 		validTTL("negative_ttl", c.NegativeTTL),
@@ -165,7 +172,37 @@ func (c *Config) validateDomains() error {
 	for _, name := range c.AltDomains {
 		check("alt_domains", name)
 	}
+	return errors.Join(append(errs, c.validateSkyDNSZones(taken))...)
+}
+
+// validateSkyDNSZones checks the zones of keys, beside the domains that are taken: by their folded names, the settings that
+// take them.
+func (c *Config) validateSkyDNSZones(taken map[string]string) error {
+	if c.Reverse {
+		taken[reverseIPv4Folded], taken[reverseIPv6Folded] = "reverse", "reverse"
+	}
+	var errs []error
+	for _, name := range c.SkyDNSZones {
+		z, err := newKeyedZone(name)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("skydns_zones: %w", err))
+		case taken[z.folded] == "reverse":
+			errs = append(errs, fmt.Errorf("skydns_zones: %q is answered from the catalog while \"reverse\" is true; name a zone below it, or set \"reverse\" to false", name))
+		case taken[z.folded] != "":
+			errs = append(errs, fmt.Errorf("skydns_zones: %q is given already, by %s: a zone's records are the catalog's or keys", name, taken[z.folded]))
+		default:
+			taken[z.folded] = "skydns_zones"
+		}
+	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) validateSkyDNSPrefix() error {
+	if _, err := skydns.ParsePrefix(c.SkyDNSPrefix); err != nil {
+		return fmt.Errorf("skydns_prefix: %w", err)
+	}
+	return nil
 }
 
 func (c *Config) validateIdleTimeout() error {

@@ -5,29 +5,29 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
-
-	"herald/registry/catalog"
 )
 
-// freshnessInterval is how often it is found out how old the catalog is, and so how late an answer may
+// freshnessInterval is how often it is found out how old what is answered from is, and so how late an answer may
 // notice: finding it out costs more than an answer.
 const freshnessInterval = 100 * time.Millisecond
 
-// freshness knows about how old the catalog is.
+// freshness knows about how old the catalog is, or whatever else is answered from.
 type freshness struct {
-	catalog *catalog.Catalog
-	known   atomic.Int64 // a time.Duration
+	of interface {
+		Age() time.Duration
+	}
+	known atomic.Int64 // a time.Duration
 }
 
-func newFreshness(c *catalog.Catalog) *freshness {
-	f := &freshness{catalog: c}
+func newFreshness(of interface{ Age() time.Duration }) *freshness {
+	f := &freshness{of: of}
 	f.look()
 	return f
 }
 
-func (f *freshness) look() { f.known.Store(int64(f.catalog.Age())) }
+func (f *freshness) look() { f.known.Store(int64(f.of.Age())) }
 
-// age is how old the catalog was at most freshnessInterval ago.
+// age is how old it was at most freshnessInterval ago.
 func (f *freshness) age() time.Duration {
 	if f == nil {
 		return 0
@@ -37,7 +37,7 @@ func (f *freshness) age() time.Duration {
 
 // seconds is the age as a metric has it.
 func (f *freshness) seconds() float64 {
-	age := f.catalog.Age()
+	age := f.of.Age()
 	if age == math.MaxInt64 {
 		return math.Inf(1)
 	}

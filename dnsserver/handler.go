@@ -26,9 +26,10 @@ type handler struct {
 	catalog *catalog.Catalog
 	metrics *metrics
 	log     *slog.Logger
-	// freshness is how old the catalog is; nil if nobody asks.
-	freshness *freshness
-	clock     func() time.Time
+	// freshness is how old the catalog is, and treeFreshness the tree of keyed zones; nil if nobody asks.
+	freshness, treeFreshness *freshness
+
+	clock func() time.Time
 	// recursors answer what is outside the zones; nil if there are none.
 	recursors *recursor.Forwarder
 	// limiter bounds what one client is answered over UDP; nil if nothing does. limited counts what it holds back.
@@ -89,7 +90,7 @@ func (h *handler) message(dst []byte, r *dns.Msg, client netip.Addr, stream bool
 
 // answer answers a query from what the catalog is now.
 func (h *handler) answer(dst []byte, q *query) response {
-	q.age = h.freshness.age()
+	q.age, q.treeAge = h.freshness.age(), h.treeFreshness.age()
 	if len(q.edns.cookie) > 0 {
 		q.now = h.clock().Unix()
 	}

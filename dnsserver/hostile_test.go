@@ -20,11 +20,11 @@ func TestMillionHostilePackets(t *testing.T) {
 	if testing.Short() || raceDetector {
 		packets = 50_000
 	}
-	u := &udpServer{handler: testHandler(t, variety())}
+	u := &udpServer{handler: keyedHandler(t, variety(), varietyOfKeys())}
 	client := netip.MustParseAddr("192.0.2.1")
 	random := rand.New(rand.NewPCG(2026, 11))
 	var seeds [][]byte
-	for _, name := range []string{"web.service.consul", "v1.web.service.dc1.consul", "six.node.consul", "consul", "1.0.0.10.in-addr.arpa", "ext.service.consul"} {
+	for _, name := range []string{"web.service.consul", "v1.web.service.dc1.consul", "six.node.consul", "consul", "1.0.0.10.in-addr.arpa", "ext.service.consul", "many.skydns.local", "*.db.skydns.local"} {
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeSRV, dns.TypeANY, dns.TypeTXT} {
 			m := question(name, qtype)
 			m.SetEdns0(4096, true)

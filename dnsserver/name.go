@@ -32,6 +32,8 @@ const (
 	kindReverse
 	// kindQuery is a prepared query.
 	kindQuery
+	// kindKeyed is a name in a zone whose records are keys of the store, or that zone itself.
+	kindKeyed
 )
 
 // lookup is what a name asks for. It is filled in place, and not copied.
@@ -57,6 +59,9 @@ type zone struct {
 	// labels is how many labels it has.
 	labels  int
 	reverse bool
+	// keyed says that its records are keys of the store, in SkyDNS's form; pointers, that hosts there are what PTR records
+	// name, and nobody's aliases.
+	keyed, pointers bool
 }
 
 const (
@@ -186,6 +191,8 @@ func (r *names) parse(found *lookup, name []byte) {
 		}
 		found.zone, found.zoneAt = z, int(l.start[first])
 		switch {
+		case z.keyed:
+			found.kind = kindKeyed
 		case first == 0:
 			found.kind = kindApex
 		case z.reverse:

@@ -36,8 +36,8 @@ type query struct {
 	stream bool
 	// client is who asks.
 	client netip.Addr
-	// age is how old the catalog may be.
-	age time.Duration
+	// age is how old the catalog may be, and treeAge the tree of keyed zones.
+	age, treeAge time.Duration
 	// now is the time, in seconds since 1970, where cookies are to be checked.
 	now int64
 }

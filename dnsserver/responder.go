@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"herald/dnsserver/cookie"
+	"herald/dnsserver/skydns"
 	"herald/registry/catalog"
 
 	"github.com/miekg/dns"
@@ -38,6 +39,8 @@ type responder struct {
 	maxStale, staleErrorAfter time.Duration
 	// queries finds prepared queries; nil if there are none.
 	queries queries
+	// tree is what the records of keyed zones are in, nil while that is not known yet; nil if there are no such zones.
+	tree func() *skydns.Tree
 
 	workers  sync.Pool // of *worker
 	planners sync.Pool // of *planner
@@ -88,6 +91,13 @@ func newResponder(c *Config, node, datacenter string) (*responder, error) {
 			r.zones = append(r.zones, &z)
 		}
 	}
+	for _, name := range c.SkyDNSZones {
+		z, err := newKeyedZone(name)
+		if err != nil {
+			return nil, err
+		}
+		r.zones = append(r.zones, &z)
+	}
 	slices.SortStableFunc(r.zones, func(a, b *zone) int { return b.labels - a.labels })
 	return r, nil
 }
@@ -129,6 +139,7 @@ type worker struct {
 	lookups [maxAliases + 2]lookup
 	beside  lookup
 
+	keyed     keyed
 	order     order
 	instances []*catalog.Instance
 	addresses seen[addressKey]
@@ -158,7 +169,7 @@ const (
 	failed
 )
 
-// respond answers q from x, and appends the answer to dst[:0]. The same index,
+// respond answers q from x, and appends the answer to dst[:0]. The same index, tree,
 // query and random numbers give the same bytes.
 func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand.Rand) response {
 	w, _ := r.workers.Get().(*worker)
@@ -169,19 +180,19 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	w.responder, w.index, w.query, w.random = r, x, q, random
 	w.followed, w.ttlSet, w.leads = w.followed[:0], false, 0
 	q.recursive = r.recursive
-	tooOld := r.stale(q)
+	asked := &w.lookups[0]
+	r.parse(asked, q.name)
+	tooOld := r.stale(q, asked.kind == kindKeyed)
 	r.answerCookie(q)
 	w.begin(dst, q)
 	w.limit = r.sizing.limit(q)
 
-	asked := &w.lookups[0]
-	r.parse(asked, q.name)
 	if rcode := r.refuse(q, asked); rcode != dns.RcodeSuccess {
 		outside := q.forwardable() && rcode == dns.RcodeRefused && asked.kind == kindOutside
 		return response{wire: w.finish(q, rcode, false), rcode: rcode, outside: outside}
 	}
-	if x.Revision() == 0 || tooOld {
-		// The catalog has not been read yet, or is older than it may be: that a name does not
+	if tooOld || w.unread(asked) {
+		// What there is has not been read yet, or is older than it may be: that a name does not
 		// exist is not ours to say, and would be remembered.
 		return response{wire: w.finish(q, dns.RcodeServerFailure, false), rcode: dns.RcodeServerFailure}
 	}
@@ -209,6 +220,14 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	return a
 }
 
+// unread reports whether it is not known yet what there is in the zone of a name.
+func (w *worker) unread(l *lookup) bool {
+	if l.kind == kindKeyed {
+		return w.records() == nil
+	}
+	return w.index.Revision() == 0
+}
+
 // fail turns what was written into an answer that says only that it failed, and how.
 func (w *worker) fail(q *query, rcode int) []byte {
 	limit := w.limit
@@ -230,6 +249,9 @@ func (w *worker) release(r *responder) {
 	w.index, w.query, w.random, w.order.plan = nil, nil, nil, nil
 	w.body = nil // the caller's
 	w.instances = w.instances[:0]
+	if w.keyed.tree != nil {
+		w.keyed.release()
+	}
 	w.addresses.reset()
 	r.workers.Put(w)
 }
@@ -265,7 +287,12 @@ type end struct {
 // depth is how many aliases led to it.
 func (w *worker) resolve(owner int, l *lookup, depth int) end {
 	var o outcome
+	if depth > 0 && w.unread(l) {
+		return end{failed, owner, l}
+	}
 	switch l.kind {
+	case kindKeyed:
+		return w.keyedName(owner, l, depth)
 	case kindService:
 		return w.service(owner, l, depth)
 	case kindQuery:

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"herald/dnsserver/skydns"
 	"herald/registry"
 
 	"github.com/miekg/dns"
@@ -25,6 +26,7 @@ var update = flag.Bool("update", false, "write what the scenarios in testdata an
 //	node n0 10.0.0.1 rack=r1                 a node, its address ("-" is none), metadata
 //	instance web w1 on n0 port=80 …          an instance of a service
 //	check web/w1 on n0 warning               a check of an instance, or of the node ("-")
+//	key /skydns/local/a {"host":"…"}         a key of the store, and its value
 //
 //	? web.service.consul A edns=1232 tcp     a question
 //	NOERROR aa rd                            and its whole answer, sections sorted
@@ -116,12 +118,16 @@ func questionAt(block string) int {
 func setUp(t *testing.T, text string) (*responder, *records) {
 	var settings []func(*Config)
 	var recs records
+	var keys keySpace
 	for _, line := range strings.Split(text, "\n") {
 		words := strings.Fields(line)
 		if len(words) == 0 || strings.HasPrefix(line, "#") {
 			continue
 		}
 		switch words[0] {
+		case "key":
+			_, value, _ := strings.Cut(strings.TrimPrefix(line, "key "), " ")
+			keys.put(words[1], value)
 		case "set":
 			settings = append(settings, setting(t, words[1], words[2:]))
 		case "node":
@@ -153,11 +159,15 @@ func setUp(t *testing.T, text string) (*responder, *records) {
 			t.Fatalf("what is %q?", line)
 		}
 	}
-	return testResponder(t, func(c *Config) {
+	r := testResponder(t, func(c *Config) {
 		for _, set := range settings {
 			set(c)
 		}
-	}), &recs
+	})
+	if tree := keys.tree(t); tree.Len() > 0 {
+		r.tree = func() *skydns.Tree { return tree }
+	}
+	return r, &recs
 }
 
 func address(word string) string {
@@ -199,6 +209,8 @@ func setting(t *testing.T, name string, values []string) func(*Config) {
 			c.EnableTruncate = false
 		case "udp_answer_limit":
 			c.UDPAnswerLimit = number(t, values[0])
+		case "skydns_zones":
+			c.SkyDNSZones = values
 		case "alt_domains":
 			c.AltDomains = values
 		case "ttls":

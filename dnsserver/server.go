@@ -59,6 +59,10 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 		return fmt.Errorf("dns: %w", err)
 	}
 	r.queries = storedQueries(h.Store)
+	following, err := followKeys(&d.config, h)
+	if err != nil {
+		return fmt.Errorf("dns: %w", err)
+	}
 	if problem := datacenterLabelProblem(h.Datacenter); problem != "" {
 		h.Log.Warn("dns: names are given without the datacenter, and cannot be asked for with it", "datacenter", h.Datacenter, "because", problem)
 	}
@@ -74,6 +78,11 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 	over := &handler{
 		responder: r, catalog: h.Catalog, metrics: newMetrics(h.Metrics), log: h.Log, freshness: newFreshness(h.Catalog), clock: time.Now,
 		random: rand.New(anyOrder{}), buffers: &sync.Pool{},
+	}
+	if following != nil {
+		r.tree, over.treeFreshness = following.Tree, newFreshness(following)
+		following.measure(h.Metrics, over.treeFreshness)
+		d.serving = append(d.serving, following, over.treeFreshness)
 	}
 	if over.recursors, err = newForwarder(&d.config, h.Log); err != nil {
 		return fmt.Errorf("dns: recursors: %w", err)

@@ -217,6 +217,8 @@ func (w *worker) addHost(at int) {
 	l := &w.beside
 	w.parse(l, w.name(at))
 	switch l.kind {
+	case kindKeyed:
+		w.addKeyedHost(at, l)
 	case kindAddress:
 		w.addAddress(at, l.address, w.nodeTTLs.other)
 	case kindNode:

@@ -11,15 +11,19 @@ import (
 // maxExtended is how long an extended error may be, with its code and length.
 const maxExtended = 48
 
-// stale says whether the catalog is too old to answer from, and has the answer say how old it is where that is
-// asked for.
-func (r *responder) stale(q *query) (tooOld bool) {
+// stale says whether the catalog, or for a keyed zone the tree, is too old to answer from, and has the answer say how old it
+// is where that is asked for.
+func (r *responder) stale(q *query, keyed bool) (tooOld bool) {
 	q.edns.extendedSize = 0
+	what := "catalog too old: "
+	if keyed {
+		q.age, what = q.treeAge, "records too old: "
+	}
 	tooOld = r.maxStale > 0 && q.age > r.maxStale
 	switch {
 	case r.staleErrorAfter <= 0 || q.age <= r.staleErrorAfter:
 	case tooOld:
-		q.edns.extend(dns.ExtendedErrorCodeNoReachableAuthority, "catalog too old: ", q.age)
+		q.edns.extend(dns.ExtendedErrorCodeNoReachableAuthority, what, q.age)
 	default:
 		q.edns.extend(dns.ExtendedErrorCodeStaleAnswer, "age ", q.age)
 	}
