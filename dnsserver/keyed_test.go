@@ -334,7 +334,7 @@ func TestKeysAreNotOfAgents(t *testing.T) {
 	}
 }
 
-// TestKeyedDoor answers from a store, by way of the door as it is opened.
+// TestKeyedDoor answers from a store, by way of the door as it is opened, and has recursors go on where an alias leads.
 func TestKeyedDoor(t *testing.T) {
 	memory := storetest.NewMemory(t)
 	c := catalog.New()
@@ -342,12 +342,15 @@ func TestKeyedDoor(t *testing.T) {
 	var following sync.WaitGroup
 	following.Go(func() { _ = c.Follow(ctx, memory) }) // ends with the test
 	t.Cleanup(func() { cancel(); following.Wait() })
-	if _, err := registry.Put(ctx, memory, registry.PutRequest{Key: "records/local/skydns/a", Value: []byte(`{"host":"10.0.0.1"}`)}); err != nil {
-		t.Fatal(err)
+	for key, value := range map[string]string{"a": `{"host":"10.0.0.1"}`, "far": `{"host":"www.example.com"}`} {
+		if _, err := registry.Put(ctx, memory, registry.PutRequest{Key: "records/local/skydns/" + key, Value: []byte(value)}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	host := testHost(c)
 	host.Store = memory
-	d := openDoor(t, host, func(c *Config) { keyedZones(c); c.SkyDNSPrefix = "records" })
+	world := theWorld(t, "www.example.com. 60 IN A 192.0.2.1")
+	d := openDoor(t, host, func(c *Config) { keyedZones(c); c.SkyDNSPrefix, c.Recursors = "records", []string{world} })
 	stop := run(t, d)
 	var reply *dns.Msg
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
@@ -357,6 +360,12 @@ func TestKeyedDoor(t *testing.T) {
 	}
 	if reply.Rcode != dns.RcodeSuccess || len(reply.Answer) != 1 {
 		t.Errorf("%v", reply)
+	}
+	const far = `NOERROR aa rd ra
+answer far.skydns.local. 300 IN CNAME www.example.com.
+answer www.example.com. 60 IN A 192.0.2.1`
+	if got := show(exchange(t, "udp", d.Addresses()[0].Address, question("far.skydns.local", dns.TypeA))); got != far {
+		t.Errorf("got\n%s\nwant\n%s", got, far)
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
