@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(process.Main(m, "dig", "etcdctl", "kdig", "drill", "haproxy", "nginx", "unbound", "dnsmasq", "getent", "unshare", "ip", "mount"))
+	os.Exit(process.Main(m, "dig", "etcdctl", "kdig", "drill", "haproxy", "nginx", "unbound", "dnsmasq", "getent", "musl-gcc", "unshare", "ip", "mount"))
 }
 
 // many is the number of instances of the service many: too many for a datagram of 512 or of 1232 bytes.
