@@ -1,5 +1,7 @@
 package catalog
 
+import "slices"
+
 // Several finds services by their names, as Index.Service does, but many at a time. What a lookup in a large
 // catalog reads is in no cache of the processor, and each step of it waits for memory that the one before it
 // names. Taken for all names before the next step is, the waits of one step pass at the same time.
@@ -27,8 +29,8 @@ func (s *Several) Want(name string) {
 // Find returns the services of the names that were wanted since the last time, in that order: nil for a name that has none. The
 // slice is valid until the next Find.
 func (s *Several) Find(x *Index) []*Service {
+	s.found = slices.Grow(s.found[:0], len(s.wanted))[:len(s.wanted)]
 	clear(s.found)
-	s.found = append(s.found[:0], make([]*Service, len(s.wanted))...)
 	for i := range s.wanted {
 		w := &s.wanted[i]
 		w.list = x.byName.list(w.hash)
