@@ -15,7 +15,8 @@ const (
 // nothing; the answers are then made as they would be without.
 type ahead struct {
 	lookup lookup
-	names  [batchSize][maxLabel]byte
+	text   [batchSize][maxLabel]byte
+	names  [batchSize]string // in text
 	kinds  [batchSize]planKind
 	kept   [batchSize]*plans
 	plans  [batchSize]*plan
@@ -41,12 +42,11 @@ func (u *udpServer) lookAhead(n int) {
 		if a.lookup.kind != kindService || len(a.lookup.name) > maxLabel {
 			continue
 		}
-		name := a.names[wanted][:copy(a.names[wanted][:], a.lookup.name)]
-		a.services.Want(view(name))
+		a.names[wanted] = view(a.text[wanted][:copy(a.text[wanted][:], a.lookup.name)])
 		a.kinds[wanted] = kindOfPlan(u.query.qtype)
 		wanted++
 	}
-	a.touch(u.responder, a.services.Find(x))
+	a.touch(u.responder, a.services.Find(x, a.names[:wanted]))
 }
 
 // touch reads what services' answers are made from: only what is most often asked for.

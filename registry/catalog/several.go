@@ -20,21 +20,17 @@ type wanted struct {
 	list []tableEntry
 }
 
-// Want adds a name, in any case, to those that are looked for. It must not change until Find is done.
-func (s *Several) Want(name string) {
-	key := fold(name)
-	s.wanted = append(s.wanted, wanted{key: key, hash: tableHash(key)})
-}
-
-// Find returns the services of the names that were wanted since the last time, in that order: nil for a name that has none. The
+// Find returns the services of names, in any case, in their order: nil for a name that has none. The
 // slice is valid until the next Find.
-func (s *Several) Find(x *Index) []*Service {
-	s.found = slices.Grow(s.found[:0], len(s.wanted))[:len(s.wanted)]
-	clear(s.found)
-	for i := range s.wanted {
-		w := &s.wanted[i]
-		w.list = x.byName.list(w.hash)
+func (s *Several) Find(x *Index, names []string) []*Service {
+	s.wanted = s.wanted[:0]
+	for _, name := range names {
+		key := fold(name)
+		hash := tableHash(key)
+		s.wanted = append(s.wanted, wanted{key, hash, x.byName.list(hash)})
 	}
+	s.found = slices.Grow(s.found[:0], len(names))[:len(names)]
+	clear(s.found)
 	for i := range s.wanted {
 		if w := &s.wanted[i]; len(w.list) > 0 {
 			s.touched += int(w.list[0].hash)
@@ -59,7 +55,6 @@ func (s *Several) Find(x *Index) []*Service {
 			s.found[i] = x.byName.get(s.wanted[i].key)
 		}
 	}
-	clear(s.wanted)
-	s.wanted = s.wanted[:0]
+	clear(s.wanted) // nothing is kept alive until the next time
 	return s.found
 }
