@@ -15,6 +15,6 @@
 //
 // Goroutines: Run starts one for each UDP socket, which receives packets and answers
 // them itself, one that knows how old the catalog is, with keyed zones one that follows the keys and
-// one that knows how old those are, and for each TCP socket an accept loop of miekg/dns, which
-// starts one for each connection. Run stops and waits for all of them; none outlives it.
+// one that knows how old those are, one for each UDP query that recursors are asked about, and for each TCP
+// socket an accept loop of miekg/dns, which starts one for each connection. Run stops and waits for all of them; none outlives it.
 package dnsserver
