@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"herald/httpserver/api"
 	"herald/registry"
@@ -35,13 +36,30 @@ func (a Agent) Checks(ctx context.Context) (map[string]api.HealthCheck, error) {
 	return checks, a.get(ctx, "/v1/agent/checks", &checks)
 }
 
+// RegisterOptions are how a service is registered with an agent.
+type RegisterOptions struct {
+	// ReplaceChecks withdraws the checks of a service that is replaced; else they are kept.
+	ReplaceChecks bool
+	// Lease deregisters the service when that lease ends. Zero is none: it stays until it is deregistered.
+	Lease registry.LeaseID
+	// TTL deregisters the service after that long, by a lease made for it, which nobody keeps alive. Zero is none; with Lease
+	// it is refused (registry.ErrInvalid).
+	TTL time.Duration
+}
+
 // RegisterService advertises a service, given as the JSON document that the API
-// takes. The checks of a service that it replaces are kept, unless replaceChecks. It
-// returns what the user should know of a definition that was accepted.
-func (a Agent) RegisterService(ctx context.Context, document []byte, replaceChecks bool) (warnings []string, err error) {
+// takes. It returns what the user should know of a definition that was accepted.
+// registry.ErrInvalidDefinition, registry.ErrLeaseNotFound, registry.ErrInvalidTTL.
+func (a Agent) RegisterService(ctx context.Context, document []byte, o RegisterOptions) (warnings []string, err error) {
 	query := url.Values{}
-	if replaceChecks {
+	if o.ReplaceChecks {
 		query.Set("replace-existing-checks", "")
+	}
+	if o.Lease != 0 {
+		query.Set("lease", api.LeaseID(o.Lease).String())
+	}
+	if o.TTL != 0 {
+		query.Set("ttl", o.TTL.String())
 	}
 	return a.put(ctx, "/v1/agent/service/register", query, document)
 }

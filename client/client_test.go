@@ -30,20 +30,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server is a door over a store in memory.
 type server struct {
 	store *storetest.Memory
+	agent *agent
 	url   string
 	cut   atomic.Bool // for RoundTrip
 }
 
 func serve(t testing.TB) *server {
 	t.Helper()
-	s := &server{store: storetest.NewMemory(t)}
+	s := &server{store: storetest.NewMemory(t), agent: newAgent()}
 	c := catalog.New()
 	d := httpserver.New()
 	cfg := d.Config().(*httpserver.Config)
 	cfg.Address, cfg.SessionTTLMin = "127.0.0.1:0", time.Second
 	ctx, cancel := context.WithCancel(context.Background())
 	err := d.Open(ctx, &plugin.Host{
-		Node: "n1", Datacenter: "dc1", Server: true, Store: s.store, Cluster: s.store, Catalog: c, Agent: newAgent(), DrainTimeout: 5 * time.Second,
+		Node: "n1", Datacenter: "dc1", Server: true, Store: s.store, Cluster: s.store, Catalog: c, Agent: s.agent, DrainTimeout: 5 * time.Second,
 	})
 	if err != nil {
 		cancel()
@@ -272,17 +273,30 @@ func TestAgent(t *testing.T) {
 	s := serve(t)
 	c := connect(t, s.url, unused(t))
 	ctx, a := t.Context(), c.Agent()
-	warnings, err := a.RegisterService(ctx, []byte(`{"Name":"web","Tags":["not.a.label"]}`), false)
+	warnings, err := a.RegisterService(ctx, []byte(`{"Name":"web","Tags":["not.a.label"]}`), client.RegisterOptions{})
 	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "not.a.label") {
 		t.Errorf("warnings %q: %v", warnings, err)
 	}
-	_, err = a.RegisterService(ctx, []byte(`{"Name":"web","Bogus":1}`), false)
+	_, err = a.RegisterService(ctx, []byte(`{"Name":"web","Bogus":1}`), client.RegisterOptions{})
 	var ce *client.Error
 	if !errors.Is(err, registry.ErrInvalidDefinition) || !errors.As(err, &ce) || ce.Status != 400 || !strings.Contains(ce.Text, "Bogus") {
 		t.Errorf("a bad definition: %v", err)
 	}
 	if services, err := a.Services(ctx); err != nil || services["web"].Service != "web" {
 		t.Errorf("services %v: %v", services, err)
+	}
+	for _, hung := range []struct {
+		by   client.RegisterOptions
+		from registry.LeaseID
+	}{{client.RegisterOptions{}, 0}, {client.RegisterOptions{Lease: 7, ReplaceChecks: true}, 7}, {client.RegisterOptions{TTL: time.Minute}, grantedLease}} {
+		if _, err := a.RegisterService(ctx, []byte(`{"Name":"web"}`), hung.by); err != nil || s.agent.Services()[0].Definition.Lease != hung.from {
+			t.Errorf("%+v: hangs from lease %d: %v", hung.by, s.agent.Services()[0].Definition.Lease, err)
+		}
+	}
+	for _, o := range []client.RegisterOptions{{Lease: 7, TTL: time.Minute}, {TTL: -time.Second}} {
+		if _, err := a.RegisterService(ctx, []byte(`{"Name":"web"}`), o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
 	}
 	if self, err := a.Self(ctx); err != nil || self.Config.NodeName != "n1" {
 		t.Errorf("self %+v: %v", self, err)

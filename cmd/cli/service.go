@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"herald/client"
+	"herald/httpserver/api"
+	"herald/registry"
 	"herald/registry/definition"
 )
 
@@ -51,49 +53,68 @@ func (p *program) serviceList(r *remote) *cobra.Command {
 }
 
 func (p *program) serviceRegister(r *remote) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "register FILE...",
 		Short: "Advertise the services of definition files through the asked process's agent",
 		Long: `Advertise the services of definition files through the asked process's agent.
 
 The files have Consul's service-definition form, as for herald agent
 --config-dir; - is standard input. The agent keeps and checks the services
-until they are deregistered.`,
+until they are deregistered, or with --ttl or --lease until that ends.`,
 		Args: args(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, files []string) error {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
-			// Nothing is registered unless every file can be read.
-			var all []definition.Definitions
-			var errs []error
-			for _, file := range files {
-				b, err := readFile(cmd, file)
-				if err != nil {
-					errs = append(errs, err)
-					continue
-				}
-				d, err := definition.ParseFile(file, b)
-				if err != nil {
-					errs = append(errs, err)
-				}
-				all = append(all, d)
-			}
-			if err := errors.Join(errs...); err != nil {
-				return err
-			}
-			for _, d := range all {
-				if err := p.registerAll(cmd, c, d); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
 	}
+	o := client.RegisterOptions{ReplaceChecks: true}
+	cmd.Flags().DurationVar(&o.TTL, "ttl", 0, "deregister the services after that long, each by a lease made for it")
+	lease := cmd.Flags().String("lease", "", "deregister the services when that lease ends, such as one of PUT /v1/lease/grant")
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		if cmd.Flags().Changed("lease") {
+			if cmd.Flags().Changed("ttl") {
+				return &usageError{errors.New("--ttl makes a lease, and --lease names one: give one of them")}
+			}
+			id, err := api.ParseLeaseID(*lease)
+			if err != nil || id == 0 {
+				return &usageError{fmt.Errorf("--lease is %q: want the id of a lease", *lease)}
+			}
+			o.Lease = registry.LeaseID(id)
+		}
+		all, err := readDefinitions(cmd, files)
+		if err != nil {
+			return err
+		}
+		c, err := r.client()
+		if err != nil {
+			return err
+		}
+		for _, d := range all {
+			if err := p.registerAll(cmd, c, d, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return cmd
 }
 
-func (p *program) registerAll(cmd *cobra.Command, c *client.Client, d definition.Definitions) error {
+// readDefinitions reads files, all of them or none.
+func readDefinitions(cmd *cobra.Command, files []string) ([]definition.Definitions, error) {
+	var all []definition.Definitions
+	var errs []error
+	for _, file := range files {
+		b, err := readFile(cmd, file)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		d, err := definition.ParseFile(file, b)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		all = append(all, d)
+	}
+	return all, errors.Join(errs...)
+}
+
+func (p *program) registerAll(cmd *cobra.Command, c *client.Client, d definition.Definitions, o client.RegisterOptions) error {
 	ctx, cancel := once(cmd)
 	defer cancel()
 	for _, s := range d.Services {
@@ -101,7 +122,7 @@ func (p *program) registerAll(cmd *cobra.Command, c *client.Client, d definition
 		if err != nil {
 			return fmt.Errorf("service %q: %w", s.ID, err)
 		}
-		warnings, err := c.Agent().RegisterService(ctx, document, true)
+		warnings, err := c.Agent().RegisterService(ctx, document, o)
 		if err != nil {
 			return fmt.Errorf("service %q: %w", s.ID, err)
 		}

@@ -278,6 +278,9 @@ func TestServiceCommands(t *testing.T) {
 	}
 	server.Herald("service", "deregister", "web-1")
 	process.Eventually(t, 2*time.Second, "gone", func() error { return servesNot(t, server, "web") })
+	server.Herald("service", "register", "--ttl", "2s", file)
+	process.Eventually(t, 2*time.Second, "found again", func() error { return serves(t, server, "web") })
+	process.Eventually(t, 20*time.Second, "gone with its lease", func() error { return servesNot(t, server, "web") })
 }
 
 // TestTwoNodesOfOneName starts an agent under the name of a node that lives: it
