@@ -1,7 +1,6 @@
 package dnsserver
 
 import (
-	"bytes"
 	"context"
 
 	"herald/dnsserver/recursor"
@@ -10,34 +9,18 @@ import (
 )
 
 // leading is where the aliases of an answer lead out of the zones: to the name at at in its wire form,
-// which answers end with. Recursors have the rest.
-type leading struct {
-	// query is what was asked, nil if no alias leads out. It may lie in the packet.
-	query   *query
-	at, end int
-	answers int
-}
-
-// kept is a copy that does not lie in the packet.
-func (l leading) kept() leading {
-	if l.query != nil {
-		q := *l.query
-		q.name = bytes.Clone(q.name)
-		q.edns.cookie = nil // it has been answered
-		l.query = &q
-	}
-	return l
-}
+// which the answers, so many, end with. The zero value is nowhere.
+type leading struct{ at, end, answers int }
 
 // follow has recursors go on where an alias led, and takes as long as they do. If they cannot, the answer
 // is the alias alone, from where a client can go on by itself, with an extended error.
 func (h *handler) follow(a response) response {
-	records, rcode, err := h.recursors.Resolve(context.Background(), a.leads.name(a.wire), a.leads.query.qtype)
+	records, rcode, err := h.recursors.Resolve(context.Background(), a.leads.name(a.wire), a.pending.qtype)
 	if err != nil {
 		h.log.Debug("dns: an alias was not followed by recursors", "err", err)
 		code, text := recursor.ExtendedError(err)
 		added := extendedError(code, text)
-		if len(a.wire)+len(added) <= h.sizing.limit(a.leads.query) {
+		if len(a.wire)+len(added) <= h.sizing.limit(a.pending) {
 			a.wire = recursor.AddOptions(a.wire, added)
 		}
 		return response{wire: a.wire, rcode: a.rcode}
@@ -51,7 +34,7 @@ func (l *leading) name(wire []byte) []byte { return wire[l.at:l.end] }
 // followed is an answer with the records that recursors had for the end of its aliases. Their
 // code is that of the whole (RFC 6604 section 2); the authority is for the name that was asked for (RFC 1034 section 4.3.1).
 func (h *handler) followed(a response, records []recursor.Record, rcode int) []byte {
-	q := a.leads.query
+	q := a.pending
 	var m message
 	m.begin(nil, q)
 	m.limit = h.sizing.limit(q)

@@ -37,13 +37,15 @@ func (f forwarding) serve(ctx context.Context) error {
 	return nil
 }
 
-// forward is what recursors answer to a query, or else that they do not: refusal is the answer that the query gets
-// where there are none. It takes as long as they do.
-func (h *handler) forward(query, refusal []byte, stream bool) response {
+// forward is what recursors answer to a query, with this server's cookie, or else that they do not. It takes as long as
+// they do.
+func (h *handler) forward(query []byte, a response, stream bool) response {
 	answer, err := h.recursors.Forward(context.Background(), query, stream)
 	if err == nil {
-		return response{wire: answer, rcode: int(answer[3] & 0xf)}
+		e := &a.pending.edns
+		return response{wire: recursor.AddOptions(answer, e.reply[:e.replySize]), rcode: int(answer[3] & 0xf)}
 	}
+	refusal := a.wire
 	h.log.Debug("dns: not answered by recursors", "err", err)
 	flags := binary.BigEndian.Uint16(refusal[2:])&^0xf | dns.RcodeServerFailure
 	binary.BigEndian.PutUint16(refusal[2:], flags)
@@ -61,8 +63,8 @@ func extendedError(code uint16, text string) []byte {
 
 // recurse has recursors answer a query, or go on with what is answered of it.
 func (h *handler) recurse(query []byte, a response, stream bool) response {
-	if a.outside {
-		return h.forward(query, a.wire, stream)
+	if a.leads == (leading{}) {
+		return h.forward(query, a, stream)
 	}
 	return h.follow(a)
 }
@@ -70,7 +72,7 @@ func (h *handler) recurse(query []byte, a response, stream bool) response {
 // recurse has recursors answer the i-th packet, or go on with its answer, while others are answered here.
 func (u *udpServer) recurse(i int, qtype uint16, a response) {
 	query, send := bytes.Clone(u.packets.packet(i)), u.packets.later(i)
-	a.wire, a.leads = bytes.Clone(a.wire), a.leads.kept()
+	a = a.kept()
 	u.recursing.Go(func() {
 		defer u.recovered()
 		start := time.Now()

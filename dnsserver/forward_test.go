@@ -68,6 +68,11 @@ func TestRecursors(t *testing.T) {
 		if reply = exchange(t, a.Network, a.Address, m); len(reply.Answer) != 1 || reply.IsEdns0() == nil {
 			t.Errorf("%s, EDNS: %v", a.Network, reply)
 		}
+		m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0011223344556677"}}
+		reply = exchange(t, a.Network, a.Address, m)
+		if opt := reply.IsEdns0(); len(reply.Answer) != 1 || opt == nil || len(opt.Option) != 1 || len(opt.Option[0].(*dns.EDNS0_COOKIE).Cookie) != 2*24 {
+			t.Errorf("%s, a cookie: %v", a.Network, reply)
+		}
 		m.RecursionDesired = false
 		if reply = exchange(t, a.Network, a.Address, m); reply.Rcode != dns.RcodeRefused {
 			t.Errorf("%s, without RD: %v", a.Network, reply)

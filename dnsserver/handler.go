@@ -65,7 +65,7 @@ func (h *handler) serve(w dns.ResponseWriter, r *dns.Msg) {
 	start := time.Now()
 	buf := h.buffer()
 	q, a := h.message(*buf, r, clientOf(w.RemoteAddr()), true)
-	if a.pending() {
+	if a.pending != nil {
 		if packet, err := r.Pack(); err == nil {
 			a = h.recurse(packet, a, true)
 		}
@@ -120,7 +120,7 @@ func (h *handler) packet(dst, packet []byte, client netip.Addr) (qtype uint16, a
 		return 0, rejection(dst, header, dns.RcodeFormatError)
 	}
 	q, a := h.message(dst, &m, client, false)
-	if !a.pending() {
+	if a.pending == nil {
 		h.metrics.count(q.qtype, a.rcode)
 	}
 	return q.qtype, a

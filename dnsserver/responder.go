@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -118,14 +119,22 @@ func datacenterLabelProblem(datacenter string) string {
 type response struct {
 	wire  []byte
 	rcode int
-	// outside says that the question is for others to answer; wire refuses it.
-	outside bool
-	// leads is where its aliases lead, if that is for others to answer.
+	// pending is the query that recursors have to be asked about before the answer is sent; nil if they have not. It may lie in
+	// the packet.
+	pending *query
+	// leads is where the aliases of the answer lead, if recursors are to go on from there; if
+	// that is nowhere they are asked for the answer, and wire refuses it.
 	leads leading
 }
 
-// pending reports whether recursors have to be asked first.
-func (a *response) pending() bool { return a.outside || a.leads.query != nil }
+// kept is a copy of which nothing lies in the packet, or in what the next answer is written to.
+func (a response) kept() response {
+	q := *a.pending
+	q.name = bytes.Clone(q.name)
+	q.edns.cookie = nil // it has been answered
+	a.wire, a.pending = bytes.Clone(a.wire), &q
+	return a
+}
 
 // worker is what answering one query takes besides; it is reused.
 type worker struct {
@@ -188,8 +197,11 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	w.limit = r.sizing.limit(q)
 
 	if rcode := r.refuse(q, asked); rcode != dns.RcodeSuccess {
-		outside := q.forwardable() && rcode == dns.RcodeRefused && asked.kind == kindOutside
-		return response{wire: w.finish(q, rcode, false), rcode: rcode, outside: outside}
+		a := response{wire: w.finish(q, rcode, false), rcode: rcode}
+		if q.forwardable() && rcode == dns.RcodeRefused && asked.kind == kindOutside {
+			a.pending = q
+		}
+		return a
 	}
 	if tooOld || w.unread(asked) {
 		// What there is has not been read yet, or is older than it may be: that a name does not
@@ -200,7 +212,7 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	end := w.resolve(nameAt, asked, 0)
 	if asked.zone.reverse && end.outcome != found && q.forwardable() {
 		// An address that nothing has here may have a name elsewhere.
-		return response{wire: w.fail(q, dns.RcodeRefused), rcode: dns.RcodeRefused, outside: true}
+		return response{wire: w.fail(q, dns.RcodeRefused), rcode: dns.RcodeRefused, pending: q}
 	}
 	switch end.outcome {
 	case noName:
@@ -214,7 +226,7 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	w.truncated = w.truncated && r.markTruncated
 	a := response{rcode: rcode}
 	if w.leads > 0 {
-		a.leads = leading{query: q, at: w.leads, end: len(w.body), answers: w.answers}
+		a.pending, a.leads = q, leading{at: w.leads, end: len(w.body), answers: w.answers}
 	}
 	a.wire = w.finish(q, rcode, true)
 	return a

@@ -87,7 +87,7 @@ func (u *udpServer) one(i int) {
 	u.packets.setAnswer(i, dst)
 	defer u.recovered()
 	qtype, a := u.reply(dst, u.packets.packet(i), u.packets.client(i).Addr())
-	if a.pending() {
+	if a.pending != nil {
 		u.recurse(i, qtype, a)
 		a.wire = a.wire[:0]
 	}
@@ -120,7 +120,7 @@ func (u *udpServer) fast(dst, packet []byte, client netip.Addr) response {
 	}
 	q.client = client
 	a := u.answer(dst, q)
-	if !a.pending() {
+	if a.pending == nil {
 		u.metrics.count(q.qtype, a.rcode)
 	}
 	return a
