@@ -33,6 +33,7 @@ func TestLookingAheadChangesNothing(t *testing.T) {
 	if n := h.catalog.Index().Size().Services; n < aheadServices {
 		t.Fatalf("the catalog has %d services", n)
 	}
+	ahead := 0
 	rapid.Check(t, func(t *rapid.T) {
 		var r received
 		for i := range rapid.IntRange(1, batchSize).Draw(t, "packets") {
@@ -53,8 +54,11 @@ func TestLookingAheadChangesNothing(t *testing.T) {
 				t.Fatalf("%x is answered\n%x\nand by itself\n%x", packet, r.answers[i], a.wire)
 			}
 		}
-		if u.ahead.touched == 0 && len(r.wires) == batchSize {
-			t.Error("nothing was read ahead")
+		if u.ahead.touched != 0 {
+			ahead++
 		}
 	})
+	if ahead == 0 {
+		t.Error("nothing was read ahead")
+	}
 }

@@ -207,7 +207,9 @@ func TestRecursorWithoutEDNS(t *testing.T) {
 						extended++
 						return says(t, rcode)(network, query)
 					}
-					plain++
+					if plain++; query[10]|query[11] != 0 {
+						t.Errorf("%x says that it has additional records", query)
+					}
 					return says(t, dns.RcodeSuccess, "a.example. 60 IN A 192.0.2.7")(network, query)
 				}})
 				ask := func(name string) {
