@@ -155,7 +155,7 @@ func (f *Forwarder) askServers(q *question) (*message, error) {
 	var failure *message
 	servers, probed := f.order()
 	for _, u := range probed {
-		f.running.Go(func() { _, _ = f.try(u, q) }) // what comes of it is noted
+		f.running.Go(func() { f.probe(u, q) })
 	}
 	for _, u := range servers {
 		m, err := f.try(u, q)
@@ -186,9 +186,10 @@ func (f *Forwarder) try(u *upstream, q *question) (m *message, err error) {
 			err = fmt.Errorf("forwarding failed: %v\n%s", p, debug.Stack())
 		}
 	}()
+	began := time.Now()
 	m, err = f.exchange(u, q)
 	if f.ctx.Err() == nil {
-		f.report(u, err)
+		f.report(u, began, err)
 	}
 	return m, err
 }

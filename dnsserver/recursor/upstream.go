@@ -11,7 +11,7 @@ const (
 	// patience is how many tries in a row nothing may come of before a recursor is
 	// taken for dead, and asked after the others.
 	patience = 3
-	// A dead recursor is asked beside another whether it is back after firstRest, and each time that it is not after
+	// A dead recursor is asked beside another whether it is back after firstRest, and each time that it was not after
 	// twice as long, longestRest at most.
 	firstRest   = time.Second
 	longestRest = 30 * time.Second
@@ -22,10 +22,14 @@ const (
 // upstream is a recursor, and how it has been doing. All but address is guarded by Forwarder.mu.
 type upstream struct {
 	address netip.AddrPort
-	// failures is how many tries nothing came of since something did.
+	// answered is when something last came of a try, and failures of how many begun since nothing did.
+	answered time.Time
 	failures int
-	// rest is when it may be asked whether it is back.
-	rest time.Time
+	// rest is how long a dead one is left alone, and rested until when. While probing it is being asked
+	// whether it is back.
+	rest    time.Duration
+	rested  time.Time
+	probing bool
 	// plain is until when it is asked without EDNS.
 	plain time.Time
 }
@@ -62,33 +66,45 @@ func (f *Forwarder) order() (asked, probed []*upstream) {
 	}
 	now := time.Now()
 	for _, u := range asked {
-		if u.dead() && !now.Before(u.rest) {
-			u.sleep(now)
+		if u.dead() && !u.probing && !now.Before(u.rested) {
+			u.probing = true
 			probed = append(probed, u)
 		}
 	}
 	return asked, probed
 }
 
-// sleep keeps a dead recursor from being asked whether it is back.
-func (u *upstream) sleep(now time.Time) {
-	u.rest = now.Add(min(longestRest, firstRest<<min(u.failures-patience, 10)))
+// probe asks a dead recursor a question that another answers. What comes of it is noted, and that is all.
+func (f *Forwarder) probe(u *upstream, q *question) {
+	_, _ = f.try(u, q)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if u.probing = false; u.dead() {
+		u.sleep(min(2*u.rest, longestRest))
+	}
 }
 
-// report says what came of a try.
-func (f *Forwarder) report(u *upstream, err error) {
+// sleep keeps a dead recursor from being asked for so long whether it is back.
+func (u *upstream) sleep(rest time.Duration) {
+	u.rest, u.rested = rest, time.Now().Add(rest)
+}
+
+// report says what came of a try that began then.
+func (f *Forwarder) report(u *upstream, began time.Time, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	was := u.dead()
-	if !nothingCame(err) {
-		if u.failures = 0; was {
+	switch {
+	case !nothingCame(err):
+		u.answered, u.failures = time.Now(), 0
+		if was {
 			f.log.Info("dns: a recursor answers again", "recursor", u.address)
 		}
-		return
-	}
-	if u.failures++; u.dead() {
-		u.sleep(time.Now())
-		if !was {
+	case began.Before(u.answered):
+		// It has answered another since: that packet was lost, or that question is a hard one.
+	default:
+		if u.failures++; u.dead() && !was {
+			u.sleep(firstRest)
 			f.log.Warn("dns: a recursor does not answer; it is asked after the others until it does", "recursor", u.address, "err", err)
 		}
 	}
