@@ -72,12 +72,12 @@ func (w *worker) alias(owner int, l *lookup, host string, ttl uint32, depth int)
 	w.parse(to, w.name(data))
 	w.followed = append(w.followed, owner)
 	switch {
+	case w.circular(data):
+		return end{found, owner, l}
 	case to.kind == kindOutside:
 		if w.query.forwardable() {
 			w.leads = data
 		}
-		return end{found, owner, l}
-	case w.circular(data):
 		return end{found, owner, l}
 	}
 	return w.resolve(data, to, depth+1)

@@ -181,13 +181,8 @@ const (
 // respond answers q from x, and appends the answer to dst[:0]. The same index, tree,
 // query and random numbers give the same bytes.
 func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand.Rand) response {
-	w, _ := r.workers.Get().(*worker)
-	if w == nil {
-		w = &worker{}
-	}
+	w := r.worker(x, q, random)
 	defer w.release(r)
-	w.responder, w.index, w.query, w.random = r, x, q, random
-	w.followed, w.ttlSet, w.leads = w.followed[:0], false, 0
 	q.recursive = r.recursive
 	asked := &w.lookups[0]
 	r.parse(asked, q.name)
@@ -208,12 +203,28 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 		// exist is not ours to say, and would be remembered.
 		return response{wire: w.finish(q, dns.RcodeServerFailure, false), rcode: dns.RcodeServerFailure}
 	}
-	rcode := dns.RcodeSuccess
 	end := w.resolve(nameAt, asked, 0)
 	if asked.zone.reverse && end.outcome != found && q.forwardable() {
 		// An address that nothing has here may have a name elsewhere.
 		return response{wire: w.fail(q, dns.RcodeRefused), rcode: dns.RcodeRefused, pending: q}
 	}
+	return w.conclude(end)
+}
+
+// worker returns one for an answer, which is released when that is there.
+func (r *responder) worker(x *catalog.Index, q *query, random *rand.Rand) *worker {
+	w, _ := r.workers.Get().(*worker)
+	if w == nil {
+		w = &worker{}
+	}
+	w.responder, w.index, w.query, w.random = r, x, q, random
+	w.followed, w.ttlSet, w.leads = w.followed[:0], false, 0
+	return w
+}
+
+// conclude is the answer to a query that was looked up.
+func (w *worker) conclude(end end) response {
+	q, rcode := w.query, dns.RcodeSuccess
 	switch end.outcome {
 	case noName:
 		rcode = dns.RcodeNameError
@@ -223,7 +234,7 @@ func (r *responder) respond(dst []byte, x *catalog.Index, q *query, random *rand
 	case failed:
 		return response{wire: w.fail(q, dns.RcodeServerFailure), rcode: dns.RcodeServerFailure}
 	}
-	w.truncated = w.truncated && r.markTruncated
+	w.truncated = w.truncated && w.markTruncated
 	a := response{rcode: rcode}
 	if w.leads > 0 {
 		a.pending, a.leads = q, leading{at: w.leads, end: len(w.body), answers: w.answers}
