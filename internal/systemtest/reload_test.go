@@ -5,7 +5,6 @@ package systemtest
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -34,29 +33,12 @@ func TestReload(t *testing.T) {
 	}
 	write(10, "warn", `{"service": {"name": "first"}}`)
 	p := process.Dev(t, "--config", file)
-	put := func(path, body string) (status int, answer string) {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, p.URL(path), strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, string(b)
-	}
 	// holds says whether values of so many bytes are the largest, and the service is the only one.
 	holds := func(limit int, service string) error {
-		if status, _ := put("/v1/kv/a", strings.Repeat("x", limit)); status != http.StatusOK {
+		if status, _ := process.Put(t, p.URL("/v1/kv/a"), strings.Repeat("x", limit)); status != http.StatusOK {
 			return fmt.Errorf("%d bytes: status %d", limit, status)
 		}
-		if status, _ := put("/v1/kv/a", strings.Repeat("x", limit+1)); status != http.StatusRequestEntityTooLarge {
+		if status, _ := process.Put(t, p.URL("/v1/kv/a"), strings.Repeat("x", limit+1)); status != http.StatusRequestEntityTooLarge {
 			return fmt.Errorf("%d bytes: status %d", limit+1, status)
 		}
 		res, err := http.Get(p.URL("/v1/agent/services"))
@@ -79,7 +61,7 @@ func TestReload(t *testing.T) {
 	}
 
 	write(20, "info", `{"service": {"name": "second"}}`)
-	if status, answer := put("/v1/agent/reload", ""); status != http.StatusOK || answer != "" {
+	if status, answer := process.Put(t, p.URL("/v1/agent/reload"), ""); status != http.StatusOK || answer != "" {
 		t.Fatalf("%d %s", status, answer)
 	}
 	if err := holds(20, "second"); err != nil {
@@ -100,7 +82,7 @@ func TestReload(t *testing.T) {
 		{"a definition", "info", `{"service": {"name": `, "service.json", 30},
 	} {
 		write(bad.limit, bad.level, bad.service)
-		if status, answer := put("/v1/agent/reload", ""); status < 400 || !strings.Contains(answer, bad.names) || !strings.Contains(answer, "nothing was reloaded") {
+		if status, answer := process.Put(t, p.URL("/v1/agent/reload"), ""); status < 400 || !strings.Contains(answer, bad.names) || !strings.Contains(answer, "nothing was reloaded") {
 			t.Errorf("%s that is wrong: %d %s", bad.what, status, answer)
 		}
 		if err := holds(20, "second"); err != nil {

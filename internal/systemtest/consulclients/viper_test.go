@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"herald/internal/systemtest/process"
 )
 
 // TestViper has a program with viper's Consul provider read its configuration from a key on one server, and read it again after it
@@ -25,17 +27,8 @@ func TestViper(t *testing.T) {
 		const key = "config/app.yaml"
 		change := func(text string) {
 			t.Helper()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+servers[len(servers)-1]+"/v1/kv/"+key, strings.NewReader(text))
-			if err != nil {
-				t.Fatal(err)
-			}
-			res, err := http.DefaultClient.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			if res.StatusCode != http.StatusOK {
-				t.Fatal(res.Status)
+			if status, answer := process.Put(t, "http://"+servers[len(servers)-1]+"/v1/kv/"+key, text); status != http.StatusOK {
+				t.Fatalf("status %d: %s", status, answer)
 			}
 		}
 		change("database:\n  host: db-1\n  port: 5432\n")

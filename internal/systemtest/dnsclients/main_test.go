@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -55,20 +54,11 @@ func register(t *testing.T, p *process.Process, document string) {
 	put(t, p, "/v1/catalog/register", document)
 }
 
+// put has a document taken at a path.
 func put(t *testing.T, p *process.Process, path, document string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, p.URL(path), strings.NewReader(document))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	said, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s: %s: %s, %v", path, document, res.Status, said, err)
+	if status, answer := process.Put(t, p.URL(path), document); status != http.StatusOK {
+		t.Fatalf("%s %s: status %d: %s", path, document, status, answer)
 	}
 }
 

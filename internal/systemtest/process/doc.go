@@ -4,6 +4,7 @@
 // would know whether it does the same.
 //
 // It knows the command line and the paths that probes ask, and nothing of what is
+// It knows the command line, the paths that probes ask and how to put a document at a path, and nothing else of what is
 // spoken over the doors: that is for the tests, with real clients.
 //
 // A process is ended when its test is, with what it printed if the test has failed. Goroutines
