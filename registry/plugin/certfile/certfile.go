@@ -43,7 +43,8 @@ func (f Files) Validate(prefix string) error {
 
 // Config is how TLS (1.2 at least) is spoken, with protocols to choose from, if any, the best liked first (ALPN); nil where
 // Cert is "". It fails if the files cannot be used. Once they could, files that cannot leave everything as it was, which log
-// is told. What is returned may be used by any number of goroutines.
+// is told. It is told once, too, that a certificate is in the last tenth of its time, and that it has expired: at first, or with the
+// next connection. What is returned may be used by any number of goroutines.
 func (f Files) Config(log *slog.Logger, protocols ...string) (*tls.Config, error) {
 	if f.Cert == "" {
 		return nil, nil
@@ -54,6 +55,7 @@ func (f Files) Config(log *slog.Logger, protocols ...string) (*tls.Config, error
 	if files.current, err = files.load(); err != nil {
 		return nil, err
 	}
+	files.tellOfEnd(files.looked)
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return files.config(), nil },
@@ -70,6 +72,7 @@ type certificates struct {
 	current *tls.Config
 	stamp   string // of the files that were read last
 	looked  time.Time
+	told    slog.Level // what the log was told of the end of the current one at; 0 is not at all
 }
 
 // config is how TLS is spoken with the files as they are. Files that cannot be used
@@ -81,20 +84,40 @@ func (c *certificates) config() *tls.Config {
 		return c.current
 	}
 	c.looked = time.Now()
-	stamp := c.stampNow()
-	if stamp == c.stamp {
-		return c.current
+	if stamp := c.stampNow(); stamp != c.stamp {
+		c.stamp = stamp
+		c.replace()
 	}
-	c.stamp = stamp
+	c.tellOfEnd(c.looked)
+	return c.current
+}
+
+// replace reads the files again.
+func (c *certificates) replace() {
 	next, err := c.load()
 	if err != nil {
 		c.log.Error("the new certificate files cannot be used; going on with the old ones", "error", err)
-		return c.current
+		return
 	}
-	c.log.Info("certificate files were read again", "cert_file", c.cert)
-	c.current = next
-	return next
+	c.log.Info("certificate files were read again", "cert_file", c.cert, "expires", leaf(next).NotAfter)
+	c.current, c.told = next, 0
 }
+
+// tellOfEnd says that the certificate has expired, or soon will unless someone renews it: each once.
+func (c *certificates) tellOfEnd(now time.Time) {
+	cert := leaf(c.current)
+	left := cert.NotAfter.Sub(now)
+	switch {
+	case left < 0 && c.told < slog.LevelError:
+		c.told = slog.LevelError
+		c.log.Error("the certificate has expired, and clients refuse it; a new one is read once it is there", "cert_file", c.cert, "expired", cert.NotAfter)
+	case left < cert.NotAfter.Sub(cert.NotBefore)/10 && c.told < slog.LevelWarn:
+		c.told = slog.LevelWarn
+		c.log.Warn("the certificate expires soon; a new one is read once it is there", "cert_file", c.cert, "expires", cert.NotAfter)
+	}
+}
+
+func leaf(c *tls.Config) *x509.Certificate { return c.Certificates[0].Leaf }
 
 // stampNow changes when the files do.
 func (c *certificates) stampNow() string {
@@ -118,6 +141,11 @@ func (c *certificates) load() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
 		return nil, fmt.Errorf("cert_file %s, key_file %s: %w", c.cert, c.key, err)
+	}
+	if pair.Leaf == nil { // it is there unless GODEBUG says otherwise
+		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+			return nil, fmt.Errorf("cert_file %s: %w", c.cert, err)
+		}
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: c.protocols, Certificates: []tls.Certificate{pair}}
 	if c.clientCA == "" {

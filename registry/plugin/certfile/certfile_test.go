@@ -103,6 +103,63 @@ func TestReadAgain(t *testing.T) {
 	})
 }
 
+// TestEndIsTold: who reads the log hears in time that nobody has renewed the certificate, and that it is over; once each, for
+// each certificate.
+func TestEndIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := certtest.New(t)
+		begin := time.Now()
+		cert, key := a.IssueFor("server", 100, begin, begin.Add(100*time.Hour))
+		var log bytes.Buffer
+		open := func() *tls.Config {
+			t.Helper()
+			secured, err := certfile.Files{Cert: cert, Key: key}.Config(slog.New(slog.NewTextHandler(&log, nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return secured
+		}
+		secured := open()
+		for _, step := range []struct {
+			at            time.Duration
+			soon, expired int // how often it was said by then
+		}{
+			{0, 0, 0},
+			{89 * time.Hour, 0, 0},
+			{91 * time.Hour, 1, 0},
+			{99 * time.Hour, 1, 0},
+			{101 * time.Hour, 1, 1},
+			{200 * time.Hour, 1, 1},
+		} {
+			time.Sleep(time.Until(begin.Add(step.at)))
+			now(t, secured)
+			soon, expired := strings.Count(log.String(), "expires soon"), strings.Count(log.String(), "has expired")
+			if soon != step.soon || expired != step.expired {
+				t.Errorf("after %v: told %d times that it is soon, %d that it is over; want %d and %d:\n%s", step.at, soon, expired, step.soon, step.expired, &log)
+			}
+		}
+		log.Reset()
+		open()
+		if !strings.Contains(log.String(), "has expired") {
+			t.Errorf("who starts with it hears nothing:\n%s", &log)
+		}
+
+		log.Reset()
+		begin = time.Now()
+		a.IssueFor("server", 101, begin, begin.Add(10*time.Hour))
+		time.Sleep(certfile.Interval)
+		now(t, secured)
+		if got := log.String(); !strings.Contains(got, "read again") || strings.Contains(got, "soon") || strings.Contains(got, "has expired") {
+			t.Errorf("after the renewal:\n%s", got)
+		}
+		time.Sleep(11 * time.Hour)
+		now(t, secured)
+		if !strings.Contains(log.String(), "has expired") {
+			t.Errorf("of the end of the next:\n%s", &log)
+		}
+	})
+}
+
 // TestClientAuthorityIsReadAgain: so is the file that says who may come.
 func TestClientAuthorityIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -35,23 +35,32 @@ func New(t testing.TB) *Authority {
 	a := &Authority{t: t, dir: t.TempDir()}
 	key := a.newKey()
 	a.cert, a.key = &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotAfter: notAfter,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: notBefore, NotAfter: notAfter,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, key
 	a.File = a.write("authority.pem", "CERTIFICATE", a.sign(a.cert, key))
 	return a
 }
 
-// notAfter is past what a test that plays with the clock comes to.
-var notAfter = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+// notBefore and notAfter are outside of what a test that plays with the clock comes to, which begins in 2000.
+var (
+	notBefore = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
+	notAfter  = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+)
 
 // Issue writes a certificate and its key, for servers and clients alike, and returns the files' names, which are made of
 // name. It is one of the host of that name and of 127.0.0.1. Issuing under a name again writes over what was there.
 func (a *Authority) Issue(name string, serial int64) (certFile, keyFile string) {
 	a.t.Helper()
+	return a.IssueFor(name, serial, notBefore, notAfter)
+}
+
+// IssueFor is Issue for a certificate that is valid from begin until end alone.
+func (a *Authority) IssueFor(name string, serial int64, begin, end time.Time) (certFile, keyFile string) {
+	a.t.Helper()
 	key := a.newKey()
 	der := a.sign(&x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, NotAfter: notAfter,
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, NotBefore: begin, NotAfter: end,
 		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, key)
