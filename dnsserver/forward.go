@@ -5,21 +5,29 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"herald/dnsserver/recursor"
+	"herald/registry/plugin"
 
 	"github.com/miekg/dns"
 )
 
 // newForwarder asks recursors; it is nil if none are given.
-func newForwarder(c *Config, log *slog.Logger) (*recursor.Forwarder, error) {
+func newForwarder(c *Config, log *slog.Logger, m plugin.Metrics) (*recursor.Forwarder, error) {
 	if len(c.Recursors) == 0 {
 		return nil, nil
 	}
+	failures := m.Counter("herald_dns_recursor_failures_total", "Tries to ask a recursor that nothing came of, by recursor.", "recursor")
 	config := recursorConfig(c)
 	config.Log = log
-	return recursor.New(config)
+	config.Failures = func(server netip.AddrPort) interface{ Inc() } { return failures.With(server.String()) }
+	f, err := recursor.New(config)
+	if err == nil {
+		m.Gauge("herald_dns_recursors_dead", "How many recursors do not answer, and are asked after the others.", func() float64 { return float64(f.Dead()) })
+	}
+	return f, err
 }
 
 func recursorConfig(c *Config) recursor.Config {

@@ -106,7 +106,7 @@ func TestRecursors(t *testing.T) {
 	}
 }
 
-// TestRecursorThatIsNotThere: the client is told, and why.
+// TestRecursorThatIsNotThere: the client is told, and why, and the metrics say so.
 func TestRecursorThatIsNotThere(t *testing.T) {
 	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -114,7 +114,9 @@ func TestRecursorThatIsNotThere(t *testing.T) {
 	}
 	gone.Close()
 	var recs records
-	d := openDoor(t, testHost(recs.catalog(t)), func(c *Config) {
+	host, counts := testHost(recs.catalog(t)), &tally{}
+	host.Metrics = counts
+	d := openDoor(t, host, func(c *Config) {
 		c.Recursors, c.RecursorTimeout = []string{gone.LocalAddr().String()}, 500*time.Millisecond
 	})
 	run(t, d)
@@ -129,6 +131,9 @@ func TestRecursorThatIsNotThere(t *testing.T) {
 		if e, ok := opt.Option[0].(*dns.EDNS0_EDE); !ok || e.ExtraText == "" {
 			t.Errorf("%s: %v", a.Network, opt)
 		}
+	}
+	if n := counts.of("herald_dns_recursor_failures_total " + gone.LocalAddr().String()); n != len(d.Addresses()) {
+		t.Errorf("%d failures are counted", n)
 	}
 }
 

@@ -84,7 +84,7 @@ func (d *Door) Open(ctx context.Context, h *plugin.Host) (err error) {
 		following.measure(h.Metrics, over.treeFreshness)
 		d.serving = append(d.serving, following, over.treeFreshness)
 	}
-	if over.recursors, err = newForwarder(&d.config, h.Log); err != nil {
+	if over.recursors, err = newForwarder(&d.config, h.Log, h.Metrics); err != nil {
 		return fmt.Errorf("dns: recursors: %w", err)
 	}
 	if over.recursors != nil {

@@ -33,6 +33,9 @@ type Config struct {
 	UDPMaxSize int
 	// Log is told of recursors that do not answer, and that do again. Nil tells nobody.
 	Log *slog.Logger
+	// Failures returns what counts the tries that nothing came of, for each recursor once. Its Inc is called by any
+	// goroutine. Nil counts nothing.
+	Failures func(server netip.AddrPort) interface{ Inc() }
 }
 
 // DefaultConfig returns settings that lack nothing but recursors.

@@ -62,7 +62,11 @@ func New(c Config) (*Forwarder, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.servers = append(f.servers, &upstream{address: server})
+		u := &upstream{address: server}
+		if c.Failures != nil {
+			u.counter = c.Failures(server)
+		}
+		f.servers = append(f.servers, u)
 	}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	return f, nil

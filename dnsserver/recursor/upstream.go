@@ -19,9 +19,10 @@ const (
 	plainFor = 10 * time.Minute
 )
 
-// upstream is a recursor, and how it has been doing. All but address is guarded by Forwarder.mu.
+// upstream is a recursor, and how it has been doing. All but address and counter is guarded by Forwarder.mu.
 type upstream struct {
 	address netip.AddrPort
+	counter interface{ Inc() } // of failures; nil if nobody counts
 	// answered is when something last came of a try, and failures of how many begun since nothing did.
 	answered time.Time
 	failures int
@@ -91,11 +92,15 @@ func (u *upstream) sleep(rest time.Duration) {
 
 // report says what came of a try that began then.
 func (f *Forwarder) report(u *upstream, began time.Time, err error) {
+	came := !nothingCame(err)
+	if !came && u.counter != nil {
+		u.counter.Inc()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	was := u.dead()
 	switch {
-	case !nothingCame(err):
+	case came:
 		u.answered, u.failures = time.Now(), 0
 		if was {
 			f.log.Info("dns: a recursor answers again", "recursor", u.address)
@@ -108,6 +113,19 @@ func (f *Forwarder) report(u *upstream, began time.Time, err error) {
 			f.log.Warn("dns: a recursor does not answer; it is asked after the others until it does", "recursor", u.address, "err", err)
 		}
 	}
+}
+
+// Dead is how many recursors are taken for dead.
+func (f *Forwarder) Dead() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, u := range f.servers {
+		if u.dead() {
+			n++
+		}
+	}
+	return n
 }
 
 // plainly reports whether a recursor is to be asked without EDNS.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +51,11 @@ func (p *patient) answer(t testing.TB) func(string, []byte) []byte {
 	}
 }
 
+// count is a counter.
+type count struct{ atomic.Int64 }
+
+func (c *count) Inc() { c.Add(1) }
+
 // TestDeadRecursor: one that does not answer costs its timeout a few times, and then nothing until it is back.
 func TestDeadRecursor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -56,6 +63,10 @@ func TestDeadRecursor(t *testing.T) {
 		var said bytes.Buffer
 		c := config(first, second)
 		c.Log = slog.New(slog.NewTextHandler(&said, nil))
+		var counts [2]count
+		c.Failures = func(server netip.AddrPort) interface{ Inc() } {
+			return &counts[slices.Index(c.Servers, server.String())]
+		}
 		f := bubble(t, c, map[string]func(string, []byte) []byte{first: a.answer(t), second: b.answer(t)})
 		questions := 0
 		ask := func() time.Duration {
@@ -75,6 +86,9 @@ func TestDeadRecursor(t *testing.T) {
 			if took := ask(); took != f.timeout {
 				t.Errorf("a try that nothing comes of took %v", took)
 			}
+		}
+		if n := counts[0].Load(); n != patience || counts[1].Load() != 0 || f.Dead() != 1 {
+			t.Errorf("%d failures are counted, and %d of the other; %d dead", n, counts[1].Load(), f.Dead())
 		}
 		a.took()
 		b.took()
@@ -103,6 +117,9 @@ func TestDeadRecursor(t *testing.T) {
 		b.took()
 		if took := ask(); took != 0 || b.took() != 0 {
 			t.Error("one that is back is not asked first")
+		}
+		if f.Dead() != 0 {
+			t.Errorf("%d dead", f.Dead())
 		}
 		if n := strings.Count(said.String(), "\n"); n != 2 || !strings.Contains(said.String(), "does not answer") || !strings.Contains(said.String(), "answers again") {
 			t.Errorf("%d lines are logged: %s", n, &said)
