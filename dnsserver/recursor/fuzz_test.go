@@ -96,3 +96,55 @@ func FuzzQuestion(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a recursor sends, what is made of it are records in wire form: their names, and those that aliases lead to, are
+// spelled out, and each belongs to the name that is asked for or the last alias leads to.
+func FuzzResolved(f *testing.F) {
+	q, err := newQuestion([]byte("\x01a\x07example\x00"), dns.TypeA)
+	if err != nil {
+		f.Fatal(err)
+	}
+	query := queryFor("a.example.", dns.TypeA)
+	for _, records := range [][]string{
+		{"a.example. 60 IN A 192.0.2.1"},
+		{"a.example. 60 IN CNAME b.example.", "b.example. 60 IN A 192.0.2.1", "b.example. 60 IN A 192.0.2.2"},
+		{"a.example. 60 IN CNAME b.example.", "b.example. 60 IN CNAME A.example.", "c.example. 60 IN TXT x"},
+	} {
+		f.Add(pack(f, reply(f, query, records...)))
+	}
+	for _, rtype := range []uint16{dns.TypeA, dns.TypeCNAME} { // without data
+		b := pack(f, reply(f, query))
+		b[7] = 1
+		f.Add(append(b, 0xc0, headerSize, 0, byte(rtype), 0, classIN, 0, 0, 0, 60, 0, 0))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) > headerSize+len(q.asked) { // most of what is made up would be a stray
+			raw = bytes.Clone(raw)
+			raw[2], raw[3] = raw[2]&^0x78|0x80, raw[3]&0xf0
+			binary.BigEndian.PutUint16(raw, 7)
+			binary.BigEndian.PutUint16(raw[4:], 1)
+			copy(raw[headerSize:], q.asked)
+		}
+		m, ok, err := q.match(raw, 7, false)
+		if !ok || err != nil {
+			return
+		}
+		records, _, err := m.resolved(dns.TypeA)
+		if err != nil {
+			return
+		}
+		name := q.asked[:len(q.asked)-4]
+		for _, r := range records {
+			if skipLabels(r.Name, 0) != len(r.Name) || !bytes.EqualFold(r.Name, name) {
+				t.Fatalf("%x: a record of %x, where %x is asked for", raw, r.Name, name)
+			}
+			switch {
+			case r.Type == dns.TypeCNAME && skipLabels(r.Data, 0) == len(r.Data):
+				name = r.Data
+			case r.Type == dns.TypeA && len(r.Data) == 4:
+			default:
+				t.Fatalf("%x: %+v", raw, r)
+			}
+		}
+	})
+}

@@ -32,6 +32,11 @@ func (f *Forwarder) Resolve(ctx context.Context, name []byte, qtype uint16) ([]R
 	if err != nil {
 		return nil, 0, err
 	}
+	return m.resolved(qtype)
+}
+
+// resolved are the records of an answer that belong to its question, and its rcode.
+func (m *message) resolved(qtype uint16) ([]Record, int, error) {
 	if !m.settles() {
 		return nil, 0, fmt.Errorf("the recursors answer with rcode %d", m.rcode())
 	}
@@ -89,5 +94,9 @@ func newRecord(rr dns.RR) (Record, error) {
 		return Record{}, fmt.Errorf("the recursors' answer: %w", err)
 	}
 	at := skipLabels(b, 0)
+	if at+recordFixed == end {
+		// Only an update has records without data (RFC 2136), which dns reads like others.
+		return Record{}, fmt.Errorf("the recursors' answer: a %s record without data", dns.Type(rr.Header().Rrtype))
+	}
 	return Record{Name: b[:at:at], Type: rr.Header().Rrtype, TTL: rr.Header().Ttl, Data: b[at+recordFixed : end]}, nil
 }
