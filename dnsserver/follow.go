@@ -93,14 +93,11 @@ func (r *responder) goOn(m message, at int, x *catalog.Index, q *query, random *
 	defer w.release(r)
 	w.message = m
 	w.retrace()
-	l := &w.lookups[0]
-	switch r.parse(l, w.name(at)); {
-	case w.circular(at):
+	l := &w.lookups[1]
+	if r.parse(l, w.name(at)); w.circular(at) {
 		return w.conclude(end{found, at, l})
-	case w.unread(l):
-		return w.conclude(end{failed, at, l})
 	}
-	return w.conclude(w.resolve(at, l, 0))
+	return w.conclude(w.resolve(at, l, 1))
 }
 
 // retrace finds the names again that the aliases of an answer were followed from: that of the question, and what all but the

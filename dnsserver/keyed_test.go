@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"herald/dnsserver/recursor"
 	"herald/dnsserver/skydns"
 	"herald/registry"
 	"herald/registry/catalog"
@@ -397,5 +398,47 @@ func BenchmarkKeyed(b *testing.B) {
 				u.fast(dst, packet, netip.Addr{})
 			}
 		})
+	}
+}
+
+// TestAliasToWhatHasNotBeenRead: a name that cannot be looked up yet is not denied, though the alias to it is known.
+func TestAliasToWhatHasNotBeenRead(t *testing.T) {
+	var keys keySpace
+	keys.put("/skydns/local/skydns/a", `{"host":"web.service.consul"}`)
+	keys.put("/skydns/local/skydns/far", `{"host":"far.example.com"}`)
+	tree := keys.tree(t)
+	var recs records
+	recs.node("host", "10.0.0.1")
+	recs.instance("host", "keyed", "keyed", 80).Address = "a.skydns.local"
+	r := testResponder(t, func(c *Config) { keyedZones(c); c.Recursors = []string{"192.0.2.1"} })
+	for _, test := range []struct {
+		name string
+		tree *skydns.Tree
+		x    *catalog.Index
+	}{
+		{"a.skydns.local", tree, catalog.New().Index()},
+		{"keyed.service.consul", nil, recs.index(t)},
+	} {
+		r.tree = func() *skydns.Tree { return test.tree }
+		if reply, _ := ask(t, r, test.x, question(test.name, dns.TypeA), false, seeded(1)); reply.Rcode != dns.RcodeServerFailure || len(reply.Answer) > 0 {
+			t.Errorf("%v", reply)
+		}
+		// What is not known beside an SRV record is left out.
+		if reply, _ := ask(t, r, test.x, question(test.name, dns.TypeSRV), false, seeded(1)); reply.Rcode != dns.RcodeSuccess || len(reply.Answer) != 1 {
+			t.Errorf("%v", reply)
+		}
+	}
+
+	// Nor is one to which recursors lead back.
+	r.tree = func() *skydns.Tree { return tree }
+	h := &handler{catalog: catalog.New(), random: seeded(1), responder: r}
+	q, _ := readQuery(question("far.skydns.local", dns.TypeA), false)
+	a := h.respond(nil, h.catalog.Index(), q, h.random)
+	if a.pending == nil {
+		t.Fatalf("%x is not to be followed", a.wire)
+	}
+	a = h.followed(a, []recursor.Record{{Name: a.leads.name(a.wire), Type: dns.TypeCNAME, TTL: 60, Data: []byte("\x03web\x07service\x06consul\x00")}}, dns.RcodeNameError)
+	if a.rcode != dns.RcodeServerFailure || a.pending != nil {
+		t.Errorf("rcode %d, %x", a.rcode, a.wire)
 	}
 }
